@@ -1,0 +1,58 @@
+# `make` lists the targets. Everything lives in .venv and data/; nothing is installed on the machine.
+PYTHON ?= python3
+BIN := .venv/bin
+STUBS := $(patsubst %.proto,%_pb2.py,$(wildcard protos/*.proto))
+CODE := mesh matching gateway fetcher_svc image_svc tests benchmarks
+
+.DEFAULT_GOAL := help
+.PHONY: help run test test-long check lint types imports protos lock benchmark clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+run: .venv/runtime $(STUBS) ## start the whole mesh on this machine
+	@exec $(BIN)/python -m mesh
+
+test: .venv/dev $(STUBS) ## set up and run the tests
+	$(BIN)/python -m pytest -m 'not long'
+
+test-long: .venv/dev $(STUBS) ## run the tests that take longer
+	$(BIN)/python -m pytest -m long
+
+check: lint types imports protos ## lint, types, import rules, contracts
+
+lint: .venv/dev
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/ruff format --check $(CODE)
+
+types: .venv/dev $(STUBS)
+	$(BIN)/mypy
+
+imports: .venv/dev $(STUBS)
+	$(BIN)/lint-imports
+
+protos: .venv/dev $(STUBS) ## make the stubs and lint the contracts
+	$(BIN)/buf lint
+
+benchmark: .venv/dev $(STUBS) ## print what the speed claims are measured by
+	$(BIN)/python -m benchmarks.pair
+
+lock: .venv/dev ## pin the dependencies anew
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --generate-hashes --no-emit-index-url --no-header -o requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --all-extras --group dev -c requirements.lock --universal --generate-hashes --no-emit-index-url --no-header -o requirements-dev.lock
+
+clean: ## remove what the targets made, but for data/
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis protos/*_pb2*
+
+.venv/runtime: requirements.lock
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
+
+.venv/dev: requirements-dev.lock .venv/runtime
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+%_pb2.py: %.proto .venv/runtime
+	$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. --grpc_python_out=. $<

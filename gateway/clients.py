@@ -1,0 +1,79 @@
+"""The gateway's ways into the mesh: one matcher a medium, opened and closed together."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from gateway.settings import Settings
+from mesh import client
+from mesh.errors import NotAvailable
+from mesh.media import MatchOptions, MatchResult, MediaType
+from mesh.server import SANDBOX_HEALTH_PREFIX
+from mesh.wire import options_to_proto, result_from_proto
+from protos import matcher_pb2, matcher_pb2_grpc
+
+_SANDBOXES = ("seccomp+limits", "limits")
+_HEALTH_SECONDS = 1.0
+
+
+class Mesh:
+    """Enter it to open the channels."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._addresses = {
+            MediaType.IMAGE: settings.image_address,
+            MediaType.VIDEO: settings.video_address,
+            MediaType.AUDIO: settings.audio_address,
+        }
+
+    async def __aenter__(self) -> Mesh:
+        self._stack = AsyncExitStack()
+        self._channels: dict[str, grpc.aio.Channel] = {}
+        for name, address in self._all_addresses().items():
+            if address:
+                channel = client.open_channel(self._settings, address, is_retrying=True)
+                self._channels[name] = await self._stack.enter_async_context(channel)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    async def match(self, medium: MediaType, source_url: str, target_url: str, options: MatchOptions) -> MatchResult:
+        """Ask the medium's matcher about two URLs."""
+        if medium not in self._channels:
+            raise NotAvailable(f"{medium} matching is not running here")
+        stub = matcher_pb2_grpc.MatcherServiceStub(self._channels[medium])
+        request = matcher_pb2.MatchRequest(source_url=source_url, target_url=target_url, options=options_to_proto(options))
+        response = await client.ask(stub.Match, request)
+        return result_from_proto(response.result)
+
+    def _all_addresses(self) -> dict[str, str]:
+        return {**{medium.value: address for medium, address in self._addresses.items()}, "fetcher": self._settings.fetcher_address}
+
+    async def health(self) -> dict[str, dict[str, str]]:
+        """What each service says of itself: its status, and the sandbox that its decoders run in."""
+        names = list(self._all_addresses())
+        return dict(zip(names, await asyncio.gather(*map(self._service_health, names)), strict=True))
+
+    async def _service_health(self, name: str) -> dict[str, str]:
+        if name not in self._channels:
+            return {"status": "not_available"}
+        if not await self._is_serving(name, ""):
+            return {"status": "not_serving"}
+        for sandbox in _SANDBOXES:
+            if await self._is_serving(name, SANDBOX_HEALTH_PREFIX + sandbox):
+                return {"status": "serving", "sandbox": sandbox}
+        return {"status": "serving"}
+
+    async def _is_serving(self, name: str, component: str) -> bool:
+        stub = health_pb2_grpc.HealthStub(self._channels[name])
+        try:
+            answer = await stub.Check(health_pb2.HealthCheckRequest(service=component), timeout=_HEALTH_SECONDS)
+        except grpc.aio.AioRpcError:
+            return False
+        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)

@@ -1,0 +1,139 @@
+"""The public JSON, as types: what is not in here is neither taken nor given."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from mesh.errors import InvalidRequest
+from mesh.media import Include, MatchOptions, MatchResult, Profile, Transforms
+
+MAX_BODY_BYTES = 64 * 1024
+
+Score = Annotated[float, Meta(ge=0, le=1)]
+
+
+class MatchRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """The body of POST /image/match, /video/match and /audio/match."""
+
+    source_url: str
+    target_url: str
+    threshold: Score | None = None
+    profile: Profile = Profile.GENERAL
+    transforms: Transforms = Transforms.ALL
+    include: list[Include] = []
+
+    def options(self) -> MatchOptions:
+        return MatchOptions(self.threshold, self.profile, self.transforms, frozenset(self.include))
+
+
+class SegmentBody(msgspec.Struct, kw_only=True):
+    source_start: float
+    source_end: float
+    target_start: float
+    target_end: float
+    score: Score
+
+
+class BoxBody(msgspec.Struct, kw_only=True):
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+class RegionBody(msgspec.Struct, kw_only=True):
+    source: BoxBody
+    target: BoxBody
+    score: Score
+
+
+class TransformBody(msgspec.Struct, kw_only=True):
+    mirrored: bool
+    rotation_degrees: float
+    scale: float
+    matrix: list[float]
+    crop: BoxBody | None
+
+
+class CoverageBody(msgspec.Struct, kw_only=True):
+    source: Score
+    target: Score
+
+
+class HashesBody(msgspec.Struct, kw_only=True):
+    source: dict[str, str]
+    target: dict[str, str]
+
+
+class MatchBody(msgspec.Struct, kw_only=True):
+    """The envelope: six fields, and those that `include` asked for (null where there is nothing to say)."""
+
+    match: bool
+    confidence: Literal["none", "low", "medium", "high"]
+    similarity_score: Score
+    processing_time_ms: int
+    media_type: Literal["image", "video", "audio"]
+    matched_segments: list[SegmentBody]
+    regions: list[RegionBody] | UnsetType = UNSET
+    transform: TransformBody | UnsetType | None = UNSET
+    coverage: CoverageBody | UnsetType = UNSET
+    hashes: HashesBody | UnsetType = UNSET
+    audio: UnsetType | None = UNSET
+
+
+class ErrorDetail(msgspec.Struct, kw_only=True):
+    code: str
+    message: str
+    request_id: str
+    details: dict[str, str] | UnsetType = UNSET
+
+
+class ErrorBody(msgspec.Struct, kw_only=True):
+    """Every answer that is not 2xx."""
+
+    error: ErrorDetail
+
+
+def read_match_request(body: bytes) -> MatchRequest:
+    """The body as a request, or InvalidRequest that names what is wrong with which field."""
+    try:
+        fields = msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as problem:
+        raise InvalidRequest("the body is not valid JSON") from problem
+    if not isinstance(fields, dict):
+        raise InvalidRequest("the body must be a JSON object with source_url and target_url")
+    wrong = [name for name in ("source_url", "target_url") if not isinstance(fields.get(name), str)]
+    if wrong:
+        raise InvalidRequest(f"{' and '.join(wrong)} must be given, as a string", field=wrong[0])
+    try:
+        return msgspec.convert(fields, MatchRequest)
+    except msgspec.ValidationError as problem:
+        reason, _, path = str(problem).partition(" - at `$.")
+        name = path.split("`")[0].split("[")[0]
+        raise InvalidRequest(f"{name}: {reason}" if name else reason, **({"field": name} if name else {})) from problem
+
+
+def match_body(result: MatchResult, include: list[Include], *, has_label_none: bool) -> MatchBody:
+    """The envelope of a result."""
+    body = MatchBody(
+        match=result.match,
+        confidence="low" if result.confidence == "none" and not has_label_none else result.confidence.value,
+        similarity_score=result.similarity_score,
+        processing_time_ms=result.processing_time_ms,
+        media_type=result.media_type.value,
+        matched_segments=[msgspec.convert(segment, SegmentBody, from_attributes=True) for segment in result.matched_segments],
+    )
+    if Include.REGIONS in include:
+        body.regions = [msgspec.convert(region, RegionBody, from_attributes=True) for region in result.regions]
+    if Include.TRANSFORM in include:
+        body.transform = msgspec.convert(result.transform, TransformBody | None, from_attributes=True)
+    if Include.COVERAGE in include and result.coverage:
+        body.coverage = msgspec.convert(result.coverage, CoverageBody, from_attributes=True)
+    if Include.HASHES in include and result.hashes:
+        body.hashes = HashesBody(source=result.hashes[0], target=result.hashes[1])
+    if Include.AUDIO in include:
+        body.audio = None
+    return body

@@ -1,0 +1,94 @@
+"""The door of the gateway: the routes, wired here and nowhere else, and the life of the process."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import AsyncIterator
+
+import uvloop
+from aiohttp import web
+
+from gateway import handlers
+from gateway.clients import Mesh
+from gateway.handlers import MESH, SETTINGS
+from gateway.middleware import Connection, watch
+from gateway.schemas import MAX_BODY_BYTES
+from gateway.settings import Settings
+from mesh.media import MediaType
+from mesh.server import serve_metrics, start_process, until_told_to_stop
+
+_log = logging.getLogger(__name__)
+
+
+def build(settings: Settings) -> web.Application:
+    app = web.Application(middlewares=[watch], client_max_size=MAX_BODY_BYTES)
+    app[SETTINGS] = settings
+    app.cleanup_ctx.append(_open_mesh)
+    for medium in MediaType:
+        app.router.add_post(f"/{medium}/match", handlers.match(medium))
+    app.router.add_get("/healthz", handlers.healthz)
+    app.router.add_get("/readyz", handlers.readyz)
+    app.router.add_get("/config", handlers.config)
+    return app
+
+
+async def _open_mesh(app: web.Application) -> AsyncIterator[None]:
+    async with Mesh(app[SETTINGS]) as mesh:
+        app[MESH] = mesh
+        yield
+
+
+def run() -> None:
+    """The whole life of the process."""
+    settings = start_process("gateway", Settings)
+    uvloop.run(_serve(settings))
+
+
+async def _serve(settings: Settings) -> None:
+    runner, server = await start(settings)
+    serve_metrics(settings.metrics_host, settings.gateway_metrics_port)
+    host, port = server.sockets[0].getsockname()[:2]
+    _log.info("serving", extra={"listen": f"http://{host}:{port}"})
+    await until_told_to_stop()
+    _log.info("stopping")
+    server.close()
+    await runner.cleanup()
+
+
+async def start(settings: Settings) -> tuple[web.AppRunner, asyncio.Server]:
+    """The gateway, taking connections."""
+    runner = web.AppRunner(build(settings), handler_cancellation=True, access_log=None, shutdown_timeout=settings.drain_seconds)
+    await runner.setup()
+    connections = runner.server
+    assert connections is not None
+    loop = asyncio.get_running_loop()
+
+    def connect() -> asyncio.Protocol:
+        if len(connections.connections) >= settings.gateway_max_connections:
+            return _Refused()
+        return Connection(
+            connections,
+            loop=loop,
+            # Also how long a client may take over its headers.
+            keepalive_timeout=settings.gateway_client_seconds,
+            lingering_time=1.0,
+            max_headers=100,
+            auto_decompress=False,
+            access_log=None,  # type: ignore[arg-type]
+        )
+
+    try:
+        server = await loop.create_server(connect, settings.gateway_host, settings.gateway_port, backlog=512)
+    except OSError as problem:
+        await runner.cleanup()
+        sys.exit(f"cannot listen on {settings.gateway_host}:{settings.gateway_port} ({problem.strerror}); set GATEWAY_PORT to a free port")
+    return runner, server
+
+
+class _Refused(asyncio.Protocol):
+    """One connection too many."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport.close()

@@ -1,0 +1,1 @@
+"""The maths that the matchers share. Pure: imports neither mesh nor protos."""

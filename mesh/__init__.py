@@ -1,0 +1,1 @@
+"""What every service stands on: errors, settings, server, client, workers. Knows no fingerprint maths and no URLs."""

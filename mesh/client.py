@@ -1,0 +1,109 @@
+"""Calls to another service: a channel to all its addresses, the caller's id and remaining time, errors back as ours.
+
+Only the first caller in the mesh retries, only what never reached a server's answer: more layers of retries multiply.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import grpc
+
+from mesh import call
+from mesh.errors import DeadlineExceeded
+from mesh.interceptors import from_rpc_error
+from mesh.settings import MeshSettings
+
+MAX_MESSAGE_BYTES: Final = 4 * 1024 * 1024
+
+_RETRY: Final = {
+    "maxAttempts": 3,
+    "initialBackoff": "0.1s",
+    "maxBackoff": "1s",
+    "backoffMultiplier": 3,
+    "retryableStatusCodes": ["UNAVAILABLE"],
+}
+
+
+def open_channel(settings: MeshSettings, address: str, *, is_retrying: bool = False) -> grpc.aio.Channel:
+    """A channel to a gRPC target; `unix:name.sock` means a socket in the runtime folder."""
+    method: dict[str, Any] = {"name": [{}]}
+    if is_retrying:
+        method["retryPolicy"] = _RETRY
+    config = {
+        "loadBalancingConfig": [{"round_robin": {}}],
+        "methodConfig": [method],
+        "retryThrottling": {"maxTokens": 10, "tokenRatio": 0.1},
+    }
+    options: list[tuple[str, Any]] = [
+        ("grpc.service_config", json.dumps(config)),
+        ("grpc.enable_http_proxy", 0),
+        ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+        ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+        # A service that was restarted is found again at once.
+        ("grpc.initial_reconnect_backoff_ms", 100),
+        ("grpc.min_reconnect_backoff_ms", 100),
+        ("grpc.max_reconnect_backoff_ms", 1000),
+        ("grpc.keepalive_time_ms", 30_000),
+        ("grpc.use_local_subchannel_pool", 1),
+    ]
+    target = resolve_address(settings, address)
+    if target.startswith("unix:") or not settings.mesh_tls_cert:
+        return grpc.aio.insecure_channel(target, options=options)
+    return grpc.aio.secure_channel(target, _credentials(settings), options=options)
+
+
+def resolve_address(settings: MeshSettings, address: str) -> str:
+    """The address with a socket's bare name placed in the runtime folder."""
+    path = address.removeprefix("unix:")
+    if path == address or path.startswith("/"):
+        return address
+    return f"unix:{settings.runtime_dir / path}"
+
+
+async def ask(method: Any, request: Any) -> Any:
+    """One request (or an iterator of them), one response."""
+    with _mesh_errors():
+        return await method(request, timeout=_time_left(), metadata=_metadata())
+
+
+async def ask_stream(method: Any, request: Any) -> AsyncIterator[Any]:
+    """One request (or an iterator of them), many responses; the call is cancelled when the reader goes away."""
+    with _mesh_errors():
+        stream = method(request, timeout=_time_left(), metadata=_metadata())
+        try:
+            async for response in stream:
+                yield response
+        finally:
+            stream.cancel()
+
+
+def _time_left() -> float:
+    seconds = call.remaining_seconds()
+    if seconds <= 0:
+        raise DeadlineExceeded()
+    return seconds
+
+
+def _metadata() -> tuple[tuple[str, str], ...]:
+    return ((call.REQUEST_ID_HEADER, call.request_id()),) if call.request_id() else ()
+
+
+@contextmanager
+def _mesh_errors() -> Iterator[None]:
+    try:
+        yield
+    except grpc.aio.AioRpcError as problem:
+        raise from_rpc_error(problem) from problem
+
+
+def _credentials(settings: MeshSettings) -> grpc.ChannelCredentials:
+    return grpc.ssl_channel_credentials(
+        root_certificates=Path(settings.mesh_tls_ca).read_bytes(),
+        private_key=Path(settings.mesh_tls_key).read_bytes(),
+        certificate_chain=Path(settings.mesh_tls_cert).read_bytes(),
+    )

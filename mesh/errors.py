@@ -1,0 +1,141 @@
+"""Every error of the mesh, drawn once; the code crosses every wire unchanged, uncaught text never does.
+
+MeshError
+├── the caller's: InvalidRequest InvalidUrl FileTooLarge DurationTooLong UnsupportedMedia FetchFailed
+│                 FingerprintMismatch NotFound MethodNotAllowed UnsupportedContentType RequestTooLarge
+└── ours:         Overloaded NotAvailable DeadlineExceeded Internal
+
+A class's docstring is its message where nothing better is known.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+DOMAIN = "mediamesh"
+
+
+class MeshError(Exception):
+    """Something went wrong inside the service."""
+
+    code: ClassVar[str] = "internal"
+    grpc_status: ClassVar[str] = "INTERNAL"
+    http_status: ClassVar[int] = 500
+    retryable: ClassVar[bool] = False
+    retry_after_seconds: ClassVar[int | None] = None
+
+    def __init__(self, message: str | None = None, **details: str) -> None:
+        self.message = message or type(self).__doc__ or self.code
+        self.details = details
+        super().__init__(self.message)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild, (self.code, self.message, self.details)
+
+    def of_field(self, field: str) -> MeshError:
+        """The same error, naming the request's field that it is about."""
+        return type(self)(f"{field}: {self.message}", **{**self.details, "field": field})
+
+
+class InvalidRequest(MeshError):
+    """The request is not what this call takes."""
+
+    code, grpc_status, http_status = "invalid_request", "INVALID_ARGUMENT", 400
+
+
+class InvalidUrl(MeshError):
+    """is not a reachable http(s) URL"""
+
+    code, grpc_status, http_status = "invalid_url", "INVALID_ARGUMENT", 400
+
+
+class FileTooLarge(MeshError):
+    """The file is larger than this medium may be."""
+
+    code, grpc_status, http_status = "file_too_large", "FAILED_PRECONDITION", 413
+
+
+class DurationTooLong(MeshError):
+    """The media run longer than this medium may."""
+
+    code, grpc_status, http_status = "duration_too_long", "FAILED_PRECONDITION", 422
+
+
+class UnsupportedMedia(MeshError):
+    """The file's type is not supported here."""
+
+    code, grpc_status, http_status = "unsupported_media", "FAILED_PRECONDITION", 415
+
+
+class FetchFailed(MeshError):
+    """could not be downloaded"""
+
+    code, grpc_status, http_status = "fetch_failed", "FAILED_PRECONDITION", 422
+
+
+class FingerprintMismatch(MeshError):
+    """The fingerprints are of different algorithms or versions."""
+
+    code, grpc_status, http_status = "fingerprint_mismatch", "FAILED_PRECONDITION", 409
+
+
+class NotFound(MeshError):
+    """There is nothing here."""
+
+    code, grpc_status, http_status = "not_found", "NOT_FOUND", 404
+
+
+class MethodNotAllowed(MeshError):
+    """This path does not take that method."""
+
+    code, grpc_status, http_status = "method_not_allowed", "UNIMPLEMENTED", 405
+
+
+class UnsupportedContentType(MeshError):
+    """The body must be application/json."""
+
+    code, grpc_status, http_status = "unsupported_content_type", "INVALID_ARGUMENT", 415
+
+
+class RequestTooLarge(MeshError):
+    """The request is larger than this service takes."""
+
+    code, grpc_status, http_status = "request_too_large", "INVALID_ARGUMENT", 413
+
+
+class Overloaded(MeshError):
+    """Too much is under way; try again shortly."""
+
+    code, grpc_status, http_status, retryable, retry_after_seconds = "overloaded", "RESOURCE_EXHAUSTED", 503, True, 1
+
+
+class NotAvailable(MeshError):
+    """That service is not running here."""
+
+    code, grpc_status, http_status, retryable, retry_after_seconds = "not_available", "UNAVAILABLE", 503, True, 2
+
+
+class DeadlineExceeded(MeshError):
+    """The time for this request ran out."""
+
+    code, grpc_status, http_status, retryable, retry_after_seconds = "deadline_exceeded", "DEADLINE_EXCEEDED", 504, True, 1
+
+
+class Internal(MeshError):
+    """Something went wrong inside the service."""
+
+    code, grpc_status, http_status = "internal", "INTERNAL", 500
+
+
+BY_CODE: dict[str, type[MeshError]] = {error.code: error for error in MeshError.__subclasses__()}
+
+
+def _rebuild(code: str, message: str, details: dict[str, str]) -> MeshError:
+    return BY_CODE.get(code, Internal)(message, **details)
+
+
+def from_code(code: str, message: str, details: dict[str, str] | None = None) -> MeshError:
+    """The error that a peer named; a code that is not in this table is ours to answer for."""
+    if code not in BY_CODE:
+        return Internal()
+    return _rebuild(code, message, details or {})

@@ -1,0 +1,49 @@
+"""A matcher's way to media: the fetcher's stream, kept as a file that a worker can open."""
+
+from __future__ import annotations
+
+from mesh import client
+from mesh.errors import FetchFailed, Internal
+from mesh.media import MediaType
+from mesh.media_file import MediaFile
+from mesh.settings import MeshSettings
+from mesh.wire import media_type_to_proto
+from protos import fetcher_pb2, fetcher_pb2_grpc
+
+
+class FetcherClient:
+    """Enter it to open the channel."""
+
+    def __init__(self, settings: MeshSettings, address: str, media_type: MediaType) -> None:
+        self._settings = settings
+        self._address = address
+        self._media_type = media_type
+
+    async def __aenter__(self) -> FetcherClient:
+        self._channel = client.open_channel(self._settings, self._address)
+        self._stub = fetcher_pb2_grpc.FetcherServiceStub(self._channel)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._channel.close()
+
+    async def fetch(self, url: str) -> MediaFile:
+        """The whole of what the URL names; the caller closes it."""
+        media = MediaFile()
+        try:
+            request = fetcher_pb2.FetchRequest(url=url, media_type=media_type_to_proto(self._media_type))
+            tail = None
+            async for response in client.ask_stream(self._stub.Fetch, request):
+                if response.HasField("chunk"):
+                    media.write(response.chunk)
+                elif response.HasField("tail"):
+                    tail = response.tail
+            if tail is None:
+                raise FetchFailed("could not be downloaded whole")
+            media.seal()
+            if (tail.sha256, tail.size_bytes) != (media.sha256, media.size_bytes):
+                raise Internal()
+            return media
+        except BaseException:
+            media.close()
+            raise

@@ -1,0 +1,213 @@
+"""What every matcher does, whatever its medium: fetch, fingerprint as deep as the pair needs, compare, decide.
+
+The medium itself is a `Room`: pure functions that run in worker processes. The same two assets get the same score
+whether they come as URLs, inline, or as stored fingerprints.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar, TypeVarTuple
+
+from mesh import call
+from mesh.errors import FingerprintMismatch, InvalidRequest, MeshError, Overloaded
+from mesh.fetching import FetcherClient
+from mesh.fingerprint_cache import FingerprintCache
+from mesh.media import DETAIL, OUTLINE, Comparison, Confidence, Fingerprint, Include, MatchOptions, MatchResult, MediaType
+from mesh.media_file import MediaFile
+from mesh.workers import WorkerPool
+
+Left = TypeVar("Left")
+Right = TypeVar("Right")
+Outcome = TypeVar("Outcome")
+Arguments = TypeVarTuple("Arguments")
+
+STAGES: Final = ("fetch", "decode", "fingerprint")
+"""Where the time of one side goes; comparing comes after both."""
+
+SCORE_DIGITS: Final = 4
+
+TASK_SECONDS: Final = 20.0
+"""A file that takes a worker longer than this is not an honest one."""
+
+
+@dataclass(frozen=True)
+class Room:
+    """A medium: its name and the pure functions that know it, which a worker must be able to import."""
+
+    media_type: MediaType
+    algorithm: str
+    version: int
+    fingerprint: Callable[[MediaFile, int, Fingerprint | None], tuple[Fingerprint, dict[str, float]]]
+    compare: Callable[[Fingerprint, Fingerprint, MatchOptions], Comparison | None]
+    explicit_hashes: Callable[[MediaFile, Fingerprint], dict[str, str]]
+    is_match: Callable[..., bool]
+    confidence_label: Callable[[str, float], str]
+
+
+@dataclass
+class _Asset:
+    """One side of a pair on its way: its bytes, what is known of them, and where the time went."""
+
+    media: MediaFile
+    fingerprint: Fingerprint
+    spent_ms: dict[str, float] = field(default_factory=dict)
+
+    def add(self, spent_ms: dict[str, float]) -> None:
+        for stage, milliseconds in spent_ms.items():
+            self.spent_ms[stage] = self.spent_ms.get(stage, 0.0) + milliseconds
+
+
+class Matcher:
+    """The use case; stateless but for a cache that never changes an answer."""
+
+    def __init__(self, room: Room, workers: WorkerPool, fetcher: FetcherClient, cache: FingerprintCache, max_under_way: int) -> None:
+        self._room = room
+        self._workers = workers
+        self._fetcher = fetcher
+        self._cache = cache
+        self._max_under_way = max_under_way
+        self._under_way = 0
+
+    async def match(self, source_url: str, target_url: str, options: MatchOptions) -> MatchResult:
+        """Both assets fetched and fingerprinted side by side, then compared."""
+        with self._admission(), ExitStack() as files:
+            source, target = await _both(
+                self._take("source_url", source_url, files),
+                self._take("target_url", target_url, files),
+            )
+            compared = time.perf_counter()
+            comparison = await self._compare(source.fingerprint, target.fingerprint, options)
+            compare_ms = _milliseconds_since(compared)
+            if comparison is None:
+                await _both(self._deepen("source_url", source), self._deepen("target_url", target))
+                compared = time.perf_counter()
+                comparison = await self._compare(source.fingerprint, target.fingerprint, options)
+                compare_ms += _milliseconds_since(compared)
+            hashes = None
+            if Include.HASHES in options.include:
+                hashes = await _both(self._hashes(source), self._hashes(target))
+            timings = {stage: max(side.spent_ms.get(stage, 0.0) for side in (source, target)) for stage in (*STAGES, "processing")}
+            processing_ms = timings.pop("processing") + compare_ms
+            return self._result(comparison, options, hashes, processing_ms, timings | {"compare": compare_ms})
+
+    async def fingerprint_url(self, url: str, max_level: int) -> Fingerprint:
+        with self._admission(), await self._fetcher.fetch(url) as media:
+            return (await self._fingerprint(media, max_level)).fingerprint
+
+    async def fingerprint_media(self, media: MediaFile, max_level: int) -> Fingerprint:
+        with self._admission():
+            return (await self._fingerprint(media, max_level)).fingerprint
+
+    async def compare(self, query: Fingerprint, reference: Fingerprint, options: MatchOptions) -> MatchResult:
+        """Two stored fingerprints: of this algorithm and version, and as deep as the pair needs."""
+        self._check_kind(query)
+        self._check_kind(reference)
+        started = time.perf_counter()
+        comparison = await self._compare(query, reference, options)
+        spent_ms = _milliseconds_since(started)
+        hashes = (query.hashes, reference.hashes) if Include.HASHES in options.include else None
+        return self._result(comparison, options, hashes, spent_ms, {"compare": spent_ms})
+
+    @contextmanager
+    def _admission(self) -> Iterator[None]:
+        """Refuse before anything is fetched what would only wait."""
+        if self._under_way >= self._max_under_way:
+            raise Overloaded()
+        self._under_way += 1
+        try:
+            yield
+        finally:
+            self._under_way -= 1
+
+    async def _take(self, field_name: str, url: str, files: ExitStack) -> _Asset:
+        """Fetch one side and make its outline."""
+        started = time.perf_counter()
+        try:
+            media = files.enter_context(await self._fetcher.fetch(url))
+            fetch_ms = _milliseconds_since(started)
+            asset = await self._fingerprint(media, OUTLINE)
+        except MeshError as error:
+            raise error.of_field(field_name) from error
+        asset.add({"fetch": fetch_ms})
+        return asset
+
+    async def _deepen(self, field_name: str, asset: _Asset) -> None:
+        """Add the layers that the outlines left open."""
+        try:
+            deeper = await self._fingerprint(asset.media, DETAIL, asset.fingerprint)
+        except MeshError as error:
+            raise error.of_field(field_name) from error
+        asset.fingerprint = deeper.fingerprint
+        asset.add(deeper.spent_ms)
+
+    async def _fingerprint(self, media: MediaFile, max_level: int, known: Fingerprint | None = None) -> _Asset:
+        cached = self._cache.get(media.sha256)
+        if cached is not None and max(cached.layers) >= max_level:
+            return _Asset(media, cached)
+        started = time.perf_counter()
+        fingerprint, spent_ms = await self._run(self._room.fingerprint, media, max_level, known or cached)
+        self._cache.put(media.sha256, fingerprint)
+        return _Asset(media, fingerprint, {**spent_ms, "processing": _milliseconds_since(started)})
+
+    async def _hashes(self, asset: _Asset) -> dict[str, str]:
+        return await self._run(self._room.explicit_hashes, asset.media, asset.fingerprint)
+
+    async def _compare(self, query: Fingerprint, reference: Fingerprint, options: MatchOptions) -> Comparison | None:
+        return await self._run(self._room.compare, query, reference, options)
+
+    async def _run(self, function: Callable[[*Arguments], Outcome], *arguments: *Arguments) -> Outcome:
+        return await self._workers.run(function, *arguments, timeout_seconds=TASK_SECONDS, deadline=call.deadline())
+
+    def _check_kind(self, fingerprint: Fingerprint) -> None:
+        room = self._room
+        if (fingerprint.media_type, fingerprint.algorithm, fingerprint.version) != (room.media_type, room.algorithm, room.version):
+            raise FingerprintMismatch(
+                f"{fingerprint.media_type} {fingerprint.algorithm} {fingerprint.version} does not compare with "
+                f"{room.media_type} {room.algorithm} {room.version}"
+            )
+
+    def _result(
+        self,
+        comparison: Comparison | None,
+        options: MatchOptions,
+        hashes: tuple[dict[str, str], dict[str, str]] | None,
+        processing_ms: float,
+        timings: dict[str, float],
+    ) -> MatchResult:
+        if comparison is None:
+            raise InvalidRequest("this pair cannot be settled by outlines: send fingerprints with all their layers")
+        medium, include = self._room.media_type, options.include
+        score = round(min(1.0, max(0.0, comparison.score)), SCORE_DIGITS)
+        return MatchResult(
+            match=self._room.is_match(medium, score, profile=options.profile, threshold=options.threshold),
+            confidence=Confidence(self._room.confidence_label(medium, score)),
+            similarity_score=score,
+            processing_time_ms=int(processing_ms),
+            media_type=medium,
+            matched_segments=comparison.segments,
+            regions=comparison.regions if Include.REGIONS in include else (),
+            transform=comparison.transform if Include.TRANSFORM in include else None,
+            coverage=comparison.coverage if Include.COVERAGE in include else None,
+            hashes=hashes,
+            timings=timings,
+        )
+
+
+async def _both(left: Coroutine[Any, Any, Left], right: Coroutine[Any, Any, Right]) -> tuple[Left, Right]:
+    """Both at once; the first failure stops the other, and both have stopped when it is raised."""
+    tasks = asyncio.create_task(left), asyncio.create_task(right)
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _milliseconds_since(started: float) -> float:
+    return (time.perf_counter() - started) * 1000

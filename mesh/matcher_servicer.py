@@ -1,0 +1,88 @@
+"""The gRPC face of a matcher, the same for every medium: read the request, call the matcher, write the reply."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from mesh.errors import FileTooLarge, InvalidRequest, MeshError
+from mesh.matcher import Matcher
+from mesh.media import DETAIL, Fingerprint, MatchOptions, MediaType
+from mesh.media_file import MediaFile
+from mesh.media_type import LIMITS
+from mesh.wire import fingerprint_from_proto, fingerprint_to_proto, options_from_proto, result_to_proto
+from protos import matcher_pb2, matcher_pb2_grpc
+
+
+class MatcherServicer(matcher_pb2_grpc.MatcherServiceServicer):
+    def __init__(self, matcher: Matcher, media_type: MediaType) -> None:
+        self._matcher = matcher
+        self._media_type = media_type
+
+    async def Match(self, request: matcher_pb2.MatchRequest, context: Any) -> matcher_pb2.MatchResponse:  # noqa: N802
+        missing = [name for name in ("source_url", "target_url") if not getattr(request, name)]
+        if missing:
+            raise InvalidRequest(f"{' and '.join(missing)} must be given", field=missing[0])
+        result = await self._matcher.match(request.source_url, request.target_url, options_from_proto(request.options))
+        return matcher_pb2.MatchResponse(result=result_to_proto(result))
+
+    async def ComputeFingerprint(  # noqa: N802
+        self, request_iterator: AsyncIterator[matcher_pb2.ComputeFingerprintRequest], context: Any
+    ) -> matcher_pb2.ComputeFingerprintResponse:
+        head = await _first(request_iterator, "head")
+        max_level = min(head.max_level, DETAIL) if head.HasField("max_level") else DETAIL
+        if head.WhichOneof("media") == "url":
+            fingerprint = await self._matcher.fingerprint_url(head.url, max_level)
+        elif head.WhichOneof("media") == "inline":
+            with await self._read_inline(request_iterator) as media:
+                fingerprint = await self._matcher.fingerprint_media(media, max_level)
+        else:
+            raise InvalidRequest("the head must name a url, or inline")
+        return matcher_pb2.ComputeFingerprintResponse(fingerprint=fingerprint_to_proto(fingerprint))
+
+    async def Compare(  # noqa: N802
+        self, request_iterator: AsyncIterator[matcher_pb2.CompareRequest], context: Any
+    ) -> AsyncIterator[matcher_pb2.CompareResponse]:
+        head = await _first(request_iterator, "head")
+        query, options = fingerprint_from_proto(head.query), options_from_proto(head.options)
+        async for request in request_iterator:
+            if request.WhichOneof("part") != "candidate":
+                raise InvalidRequest("after the head come candidates")
+            yield await self._compare_one(query, request.candidate, options)
+
+    async def _compare_one(
+        self, query: Fingerprint, candidate: matcher_pb2.Candidate, options: MatchOptions
+    ) -> matcher_pb2.CompareResponse:
+        try:
+            result = await self._matcher.compare(query, fingerprint_from_proto(candidate.fingerprint), options)
+        except MeshError as error:
+            if error.retryable:
+                raise
+            refusal = matcher_pb2.Refusal(code=error.code, message=error.message)
+            return matcher_pb2.CompareResponse(id=candidate.id, refusal=refusal)
+        return matcher_pb2.CompareResponse(id=candidate.id, result=result_to_proto(result))
+
+    async def _read_inline(self, request_iterator: AsyncIterator[matcher_pb2.ComputeFingerprintRequest]) -> MediaFile:
+        max_bytes = LIMITS[self._media_type].max_bytes
+        media = MediaFile()
+        try:
+            async for request in request_iterator:
+                if request.WhichOneof("part") != "chunk":
+                    raise InvalidRequest("after the head come chunks")
+                if media.size_bytes + len(request.chunk) > max_bytes:
+                    raise FileTooLarge(f"{self._media_type} may have at most {max_bytes} bytes")
+                media.write(request.chunk)
+            media.seal()
+            return media
+        except BaseException:
+            media.close()
+            raise
+
+
+async def _first(request_iterator: AsyncIterator[Any], part: str) -> Any:
+    """The head that every stream opens with."""
+    async for request in request_iterator:
+        if request.WhichOneof("part") == part:
+            return getattr(request, part)
+        break
+    raise InvalidRequest(f"the first message must be the {part}")

@@ -1,0 +1,169 @@
+"""One gRPC service as a process: health, reflection, metrics, coded errors, and an end that leaves no call half done.
+
+`run` reads the settings, enters the service's resources (workers, channels), serves, and on SIGTERM or SIGINT says
+NOT_SERVING, lets what is under way finish, and leaves the resources in reverse order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import grpc
+import uvloop
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from prometheus_client import start_http_server
+
+from mesh import log
+from mesh.client import MAX_MESSAGE_BYTES, resolve_address
+from mesh.interceptors import CallInterceptor
+from mesh.settings import InvalidSettings, MeshSettings, Settings, exit_on_invalid, make_runtime_dir, read_settings, unknown_variables
+
+_log = logging.getLogger(__name__)
+
+MAX_CALLS: Final = 256
+"""Calls at once, queued ones included; more are answered `overloaded` by gRPC itself."""
+
+SANDBOX_HEALTH_PREFIX: Final = "sandbox:"
+"""Health answers for `sandbox:<what is in force>`, so that a caller can ask which sandbox the decoders run in."""
+
+
+class Sandboxed(Protocol):
+    """A resource whose work runs in a sandbox."""
+
+    @property
+    def sandbox(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class Service:
+    """What `build(settings)` returns: everything wired, nothing started."""
+
+    name: str
+    full_name: str
+    listen: str
+    metrics_port: int
+    add_to_server: Callable[[grpc.aio.Server], None]
+    resources: Sequence[AbstractAsyncContextManager[Any]]
+    workers: Sandboxed | None = None
+
+
+def run(name: str, settings_class: type[Settings], build: Callable[[Settings], Service]) -> None:
+    """The whole life of the process."""
+    settings = start_process(name, settings_class)
+    try:
+        uvloop.run(_serve(settings, build(settings)))
+    except InvalidSettings as problem:
+        exit_on_invalid(problem)
+
+
+def start_process(name: str, settings_class: type[Settings]) -> Settings:
+    """Settings read, logging set up; ends the process with a clear word where the settings are wrong."""
+    try:
+        settings = read_settings(settings_class)
+    except InvalidSettings as problem:
+        exit_on_invalid(problem)
+        raise
+    log.set_up(name, settings.log_format, settings.log_level)
+    for variable in unknown_variables(settings_class, f"{name.upper()}_"):
+        _log.warning("%s is not a setting of this service", variable)
+    return settings
+
+
+async def _serve(settings: MeshSettings, service: Service) -> None:
+    async with AsyncExitStack() as stack:
+        for resource in service.resources:
+            await stack.enter_async_context(resource)
+        server, health_servicer = await start_server(settings, service)
+        serve_metrics(settings.metrics_host, service.metrics_port)
+        _log.info("serving", extra={"listen": service.listen, "sandbox": service.workers.sandbox if service.workers else ""})
+        await until_told_to_stop()
+        _log.info("stopping")
+        await health_servicer.enter_graceful_shutdown()
+        await server.stop(settings.drain_seconds)
+
+
+async def start_server(settings: MeshSettings, service: Service) -> tuple[grpc.aio.Server, health.aio.HealthServicer]:
+    """A server that takes calls and answers for its health."""
+    server = grpc.aio.server(
+        interceptors=[CallInterceptor()],
+        maximum_concurrent_rpcs=MAX_CALLS,
+        options=[
+            ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+            ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+            ("grpc.http2.min_recv_ping_interval_without_data_ms", 20_000),
+            # Clients look the name up again now and then, and so find new replicas.
+            ("grpc.max_connection_age_ms", 300_000),
+            ("grpc.max_connection_age_grace_ms", 60_000),
+            ("grpc.so_reuseport", 0),
+        ],
+    )
+    service.add_to_server(server)
+    health_servicer = health.aio.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
+    await health_servicer.set(service.full_name, health_pb2.HealthCheckResponse.SERVING)
+    if service.workers:
+        await health_servicer.set(SANDBOX_HEALTH_PREFIX + service.workers.sandbox, health_pb2.HealthCheckResponse.SERVING)
+    reflection.enable_server_reflection((service.full_name, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+    _bind(server, settings, service.listen)
+    await server.start()
+    return server, health_servicer
+
+
+async def until_told_to_stop() -> None:
+    """Wait for SIGTERM or SIGINT."""
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told.set)
+    await told.wait()
+
+
+def serve_metrics(host: str, port: int) -> None:
+    """Prometheus metrics on a port of their own; on the next free one where a second mesh already has it; 0: none."""
+    if not port:
+        return
+    try:
+        start_http_server(port, host)
+    except OSError:
+        server, _ = start_http_server(0, host)
+        _log.warning("metrics port %d is taken, using %d", port, server.server_port)
+
+
+def _bind(server: grpc.aio.Server, settings: MeshSettings, listen: str) -> None:
+    target = resolve_address(settings, listen)
+    if target.startswith("unix:"):
+        make_runtime_dir(settings)
+        path = Path(target.removeprefix("unix:"))
+        path.unlink(missing_ok=True)
+        # Whoever can connect can use the service: ours alone.
+        mask = os.umask(0o177)
+        try:
+            server.add_insecure_port(target)
+        finally:
+            os.umask(mask)
+        return
+    if settings.mesh_tls_cert:
+        bound = server.add_secure_port(target, _server_credentials(settings))
+    elif settings.mesh_plaintext or target.rsplit(":", 1)[0] in ("127.0.0.1", "[::1]", "localhost"):
+        bound = server.add_insecure_port(target)
+    else:
+        raise InvalidSettings(f"{target} is open to the network: set MESH_TLS_CERT, MESH_TLS_KEY and MESH_TLS_CA, or MESH_PLAINTEXT=on")
+    if not bound:
+        raise InvalidSettings(f"cannot listen on {target}")
+
+
+def _server_credentials(settings: MeshSettings) -> grpc.ServerCredentials:
+    return grpc.ssl_server_credentials(
+        [(Path(settings.mesh_tls_key).read_bytes(), Path(settings.mesh_tls_cert).read_bytes())],
+        root_certificates=Path(settings.mesh_tls_ca).read_bytes(),
+        require_client_auth=True,
+    )

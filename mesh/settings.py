@@ -1,0 +1,112 @@
+"""Settings come from the environment, once, typed; every problem is reported together, by the variable's name.
+
+A field `gateway_port` is the variable GATEWAY_PORT. A service's class adds its own fields to MeshSettings.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+Port = Annotated[int, Meta(ge=0, le=65535)]
+Count = Annotated[int, Meta(ge=1, le=1024)]
+
+# A unix socket's path ends at 107 characters; the longest of ours is fetcher.sock.
+_MAX_RUNTIME_PATH = 90
+_SWITCH = {"on": "true", "off": "false", "yes": "true", "no": "false"}
+
+Settings = TypeVar("Settings", bound="MeshSettings")
+
+
+class MeshSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What every service reads."""
+
+    data_dir: str = "data"
+    log_format: Literal["json", "text"] = "json"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    metrics_host: str = "127.0.0.1"
+    drain_seconds: Annotated[float, Meta(ge=0, le=300)] = 25.0
+    # All three or none: mutual TLS between the services.
+    mesh_tls_cert: str = ""
+    mesh_tls_key: str = ""
+    mesh_tls_ca: str = ""
+    # Says that something else keeps strangers from TCP ports without TLS, such as a network policy.
+    mesh_plaintext: bool = False
+
+    @property
+    def runtime_dir(self) -> Path:
+        """Where the unix sockets lie."""
+        run = Path(self.data_dir).resolve() / "run"
+        if len(str(run)) <= _MAX_RUNTIME_PATH:
+            return run
+        digest = hashlib.sha256(str(run).encode()).hexdigest()[:12]
+        return Path(tempfile.gettempdir()) / f"mediamesh-{os.getuid()}-{digest}"
+
+
+class InvalidSettings(Exception):
+    """One line a problem."""
+
+
+def read_settings(settings_class: type[Settings], environment: Mapping[str, str] = os.environ) -> Settings:
+    """The class filled from the environment; raises InvalidSettings that names every wrong variable."""
+    values: dict[str, Any] = {}
+    problems = []
+    for field in msgspec.structs.fields(settings_class):
+        variable = field.name.upper()
+        text = environment.get(variable, "").strip()
+        if not text:
+            continue
+        try:
+            values[field.name] = _convert(text, field.type)
+        except msgspec.ValidationError as problem:
+            problems.append(f"{variable}={text!r}: {problem}")
+    if not problems:
+        try:
+            settings = msgspec.convert(values, settings_class)
+        except msgspec.ValidationError as problem:
+            problems.append(str(problem))
+    if problems:
+        raise InvalidSettings("\n".join(problems))
+    tls = [settings.mesh_tls_cert, settings.mesh_tls_key, settings.mesh_tls_ca]
+    if any(tls) and not all(tls):
+        raise InvalidSettings("MESH_TLS_CERT, MESH_TLS_KEY and MESH_TLS_CA: set all three or none")
+    return settings
+
+
+def unknown_variables(settings_class: type[MeshSettings], prefix: str, environment: Mapping[str, str] = os.environ) -> list[str]:
+    """Variables that look like this service's own and are none: most likely a typing error."""
+    known = {field.name.upper() for field in msgspec.structs.fields(settings_class)}
+    return sorted(name for name in environment if name.startswith(prefix) and name not in known)
+
+
+def make_runtime_dir(settings: MeshSettings) -> Path:
+    """The folder of the sockets, ours alone."""
+    folder = settings.runtime_dir
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    status = folder.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
+        raise InvalidSettings(f"{folder} is not a folder of this user")
+    folder.chmod(0o700)
+    return folder
+
+
+def exit_on_invalid(problem: InvalidSettings) -> None:
+    """End the process, with every problem on a line of its own."""
+    sys.exit("invalid settings:\n" + "\n".join(f"  {line}" for line in str(problem).splitlines()))
+
+
+def _convert(text: str, wanted: Any) -> Any:
+    if wanted == tuple[str, ...]:
+        return tuple(part.strip() for part in text.split(",") if part.strip())
+    if wanted is bool:
+        text = _SWITCH.get(text.lower(), text.lower())
+    return msgspec.convert(text, wanted, strict=False)

@@ -1,0 +1,181 @@
+"""The whole mesh on one machine: one process a service, started again when it dies, stopped together.
+
+The front door opens last and closes first. A second mesh runs beside this one with another DATA_DIR and GATEWAY_PORT.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import fcntl
+import http.client
+import importlib.util
+import os
+import signal
+import sys
+import time
+from dataclasses import dataclass
+from typing import IO, Final
+
+from mesh.server import until_told_to_stop
+from mesh.settings import InvalidSettings, MeshSettings, exit_on_invalid, make_runtime_dir, read_settings
+
+SERVICES: Final = ("fetcher_svc", "image_svc", "video_svc", "audio_svc", "index_svc")
+FRONT_DOOR: Final = "gateway"
+
+_READY_SECONDS: Final = 60.0
+_MAX_PAUSE_SECONDS: Final = 5.0
+_LIVED_SECONDS: Final = 10.0
+_PR_SET_PDEATHSIG: Final = 1
+
+
+class Settings(MeshSettings, frozen=True, kw_only=True):
+    gateway_host: str = "127.0.0.1"
+    gateway_port: int = 8080
+
+
+def run() -> None:
+    try:
+        settings = read_settings(Settings)
+        lock = _lock(settings)
+    except InvalidSettings as problem:
+        exit_on_invalid(problem)
+    with lock:
+        sys.exit(asyncio.run(_supervise(settings)))
+
+
+def _lock(settings: Settings) -> IO[str]:
+    """One mesh a data folder; a killed one leaves no lock behind."""
+    lock = (make_runtime_dir(settings) / "mesh.lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        raise InvalidSettings(f"a mesh already runs on DATA_DIR={settings.data_dir}; give this one another") from None
+    return lock
+
+
+async def _supervise(settings: Settings) -> int:
+    environment = {
+        "LOG_FORMAT": "text" if sys.stderr.isatty() else "json",
+        **os.environ,
+        "DATA_DIR": settings.data_dir,
+    }
+    services = [_Process(module, environment) for module in SERVICES if importlib.util.find_spec(module)]
+    door = _Process(FRONT_DOOR, environment)
+    for process in (*services, door):
+        process.start()
+    stopped = asyncio.create_task(until_told_to_stop())
+    ready = asyncio.create_task(_until_ready(settings, (*services, door)))
+    await asyncio.wait((stopped, ready), return_when=asyncio.FIRST_COMPLETED)
+    failure = ready.result() if ready.done() else None
+    if ready.done() and failure is None:
+        _announce(settings)
+        await stopped
+    ready.cancel()
+    if failure:
+        print(f"mediamesh did not start: {failure}", file=sys.stderr, flush=True)
+    else:
+        print("mediamesh is stopping", flush=True)
+    await door.stop(settings.drain_seconds)
+    await asyncio.gather(*(process.stop(settings.drain_seconds) for process in services))
+    return 1 if failure else 0
+
+
+@dataclass
+class _Process:
+    """One service, kept alive until it is stopped."""
+
+    module: str
+    environment: dict[str, str]
+    given_up: str = ""
+
+    def start(self) -> None:
+        self._is_stopping = False
+        self._has_lived = False
+        self._process: asyncio.subprocess.Process | None = None
+        self._keeper = asyncio.create_task(self._keep_alive())
+
+    async def _keep_alive(self) -> None:
+        pause = 0.1
+        while True:
+            started = time.monotonic()
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", self.module, env=self.environment, start_new_session=True, preexec_fn=_die_with_parent
+            )
+            status = await self._process.wait()
+            if self._is_stopping:
+                return
+            lived = time.monotonic() - started
+            self._has_lived = self._has_lived or lived > _LIVED_SECONDS
+            # Wrong settings do not mend by themselves: what ends at once, of its own will, is not tried again.
+            if status == 1 and not self._has_lived:
+                self.given_up = f"{self.module} ended with status 1; its own lines say why"
+                return
+            pause = 0.1 if lived > _LIVED_SECONDS else min(pause * 2, _MAX_PAUSE_SECONDS)
+            print(f"{self.module} died (status {status}), starting it again", file=sys.stderr, flush=True)
+            await asyncio.sleep(pause)
+
+    async def stop(self, grace_seconds: float) -> None:
+        self._is_stopping = True
+        if self._process is not None and self._process.returncode is None:
+            self._process.terminate()
+            try:
+                await asyncio.wait_for(self._process.wait(), grace_seconds + 5)
+            except TimeoutError:
+                os.killpg(self._process.pid, signal.SIGKILL)
+        self._keeper.cancel()
+
+
+async def _until_ready(settings: Settings, processes: tuple[_Process, ...]) -> str | None:
+    """None once the front door says ready, else why it never will."""
+    started = time.monotonic()
+    while time.monotonic() - started < _READY_SECONDS:
+        for process in processes:
+            if process.given_up:
+                return process.given_up
+        if await asyncio.to_thread(_is_ready, settings):
+            return None
+        await asyncio.sleep(0.1)
+    return f"not ready after {_READY_SECONDS:.0f} s"
+
+
+def _is_ready(settings: Settings) -> bool:
+    connection = http.client.HTTPConnection(_reachable_host(settings), settings.gateway_port, timeout=2)
+    try:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _announce(settings: Settings) -> None:
+    base = f"http://{_reachable_host(settings)}:{settings.gateway_port}"
+    print(
+        f"""
+mediamesh is ready
+  API       {base}   (GET /readyz, /healthz, /config)
+  services  {settings.runtime_dir}/*.sock   (gRPC, for processes of this user)
+
+Try it:
+
+  curl -s {base}/image/match -H 'Content-Type: application/json' -d '{{
+    "source_url": "https://example.com/a.jpg",
+    "target_url": "https://example.com/b.jpg"
+  }}'
+
+Ctrl-C stops it.
+""",
+        flush=True,
+    )
+
+
+def _reachable_host(settings: Settings) -> str:
+    return "127.0.0.1" if settings.gateway_host in ("0.0.0.0", "") else settings.gateway_host
+
+
+def _die_with_parent() -> None:
+    """A service outlives its supervisor by nothing, even if that was killed."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
