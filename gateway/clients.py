@@ -12,11 +12,10 @@ from gateway.settings import Settings
 from mesh import client
 from mesh.errors import NotAvailable
 from mesh.media import MatchOptions, MatchResult, MediaType
-from mesh.server import SANDBOX_HEALTH_PREFIX
+from mesh.server import SANDBOX_HEALTH_PREFIX, SANDBOX_PARTS
 from mesh.wire import options_to_proto, result_from_proto
 from protos import matcher_pb2, matcher_pb2_grpc
 
-_SANDBOXES = ("seccomp+limits", "limits")
 _HEALTH_SECONDS = 1.0
 
 
@@ -65,10 +64,9 @@ class Mesh:
             return {"status": "not_available"}
         if not await self._is_serving(name, ""):
             return {"status": "not_serving"}
-        for sandbox in _SANDBOXES:
-            if await self._is_serving(name, SANDBOX_HEALTH_PREFIX + sandbox):
-                return {"status": "serving", "sandbox": sandbox}
-        return {"status": "serving"}
+        in_force = await asyncio.gather(*(self._is_serving(name, SANDBOX_HEALTH_PREFIX + part) for part in SANDBOX_PARTS))
+        sandbox = "+".join(part for part, is_in_force in zip(SANDBOX_PARTS, in_force, strict=True) if is_in_force)
+        return {"status": "serving", "sandbox": sandbox or "none"}
 
     async def _is_serving(self, name: str, component: str) -> bool:
         stub = health_pb2_grpc.HealthStub(self._channels[name])

@@ -30,7 +30,7 @@ def build(settings: Settings) -> Service:
     workers = WorkerPool(
         "image",
         workers=settings.image_workers,
-        max_waiting=settings.image_max_waiting,
+        max_waiting=2 * settings.image_max_under_way,
         memory_bytes=settings.image_worker_memory_bytes,
         preload=("image_svc.matcher",),
         warm_up=matcher.warm_up,

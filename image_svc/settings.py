@@ -17,9 +17,8 @@ class Settings(MeshSettings, frozen=True, kw_only=True):
     image_metrics_port: Port = 9101
     fetcher_address: str = "unix:fetcher.sock"
     image_workers: Count = os.cpu_count() or 1
-    # Tasks that may wait for a worker, and pairs under way at once; more are `overloaded`.
-    image_max_waiting: Count = 32
-    image_max_under_way: Count = 64
+    # Pairs at once, before anything is fetched; more are `overloaded`.
+    image_max_under_way: Count = 32
     image_cache_bytes: Annotated[int, Meta(ge=0)] = 128 * 1024 * 1024
     # What decoding one file may take above an idle worker.
     image_worker_memory_bytes: Annotated[int, Meta(ge=256 * 1024 * 1024)] = 768 * 1024 * 1024

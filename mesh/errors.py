@@ -5,7 +5,8 @@ MeshError
 │                 FingerprintMismatch NotFound MethodNotAllowed UnsupportedContentType RequestTooLarge
 └── ours:         Overloaded NotAvailable DeadlineExceeded Internal
 
-A class's docstring is its message where nothing better is known.
+A class's docstring is its message where nothing better is known. Messages about media are predicates ("is too large: …"),
+which `of_field` completes ("source_url is too large: …").
 """
 
 from __future__ import annotations
@@ -33,8 +34,10 @@ class MeshError(Exception):
         return _rebuild, (self.code, self.message, self.details)
 
     def of_field(self, field: str) -> MeshError:
-        """The same error, naming the request's field that it is about."""
-        return type(self)(f"{field}: {self.message}", **{**self.details, "field": field})
+        """The same error as a sentence about the request's field, unless it names one already."""
+        if "field" in self.details:
+            return self
+        return type(self)(f"{field} {self.message}", **self.details, field=field)
 
 
 class InvalidRequest(MeshError):
@@ -50,19 +53,19 @@ class InvalidUrl(MeshError):
 
 
 class FileTooLarge(MeshError):
-    """The file is larger than this medium may be."""
+    """is too large"""
 
     code, grpc_status, http_status = "file_too_large", "FAILED_PRECONDITION", 413
 
 
 class DurationTooLong(MeshError):
-    """The media run longer than this medium may."""
+    """is too long"""
 
     code, grpc_status, http_status = "duration_too_long", "FAILED_PRECONDITION", 422
 
 
 class UnsupportedMedia(MeshError):
-    """The file's type is not supported here."""
+    """is not of a supported type"""
 
     code, grpc_status, http_status = "unsupported_media", "FAILED_PRECONDITION", 415
 

@@ -42,9 +42,9 @@ class Room:
     media_type: MediaType
     algorithm: str
     version: int
-    fingerprint: Callable[[MediaFile, int, Fingerprint | None], tuple[Fingerprint, dict[str, float]]]
+    fingerprint: Callable[[str, int, Fingerprint | None], tuple[Fingerprint, dict[str, float]]]
     compare: Callable[[Fingerprint, Fingerprint, MatchOptions], Comparison | None]
-    explicit_hashes: Callable[[MediaFile, Fingerprint], dict[str, str]]
+    explicit_hashes: Callable[[str, Fingerprint], dict[str, str]]
     is_match: Callable[..., bool]
     confidence_label: Callable[[str, float], str]
 
@@ -150,12 +150,12 @@ class Matcher:
         if cached is not None and max(cached.layers) >= max_level:
             return _Asset(media, cached)
         started = time.perf_counter()
-        fingerprint, spent_ms = await self._run(self._room.fingerprint, media, max_level, known or cached)
+        fingerprint, spent_ms = await self._run(self._room.fingerprint, media.path, max_level, known or cached)
         self._cache.put(media.sha256, fingerprint)
         return _Asset(media, fingerprint, {**spent_ms, "processing": _milliseconds_since(started)})
 
     async def _hashes(self, asset: _Asset) -> dict[str, str]:
-        return await self._run(self._room.explicit_hashes, asset.media, asset.fingerprint)
+        return await self._run(self._room.explicit_hashes, asset.media.path, asset.fingerprint)
 
     async def _compare(self, query: Fingerprint, reference: Fingerprint, options: MatchOptions) -> Comparison | None:
         return await self._run(self._room.compare, query, reference, options)

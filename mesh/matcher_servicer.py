@@ -20,9 +20,6 @@ class MatcherServicer(matcher_pb2_grpc.MatcherServiceServicer):
         self._media_type = media_type
 
     async def Match(self, request: matcher_pb2.MatchRequest, context: Any) -> matcher_pb2.MatchResponse:  # noqa: N802
-        missing = [name for name in ("source_url", "target_url") if not getattr(request, name)]
-        if missing:
-            raise InvalidRequest(f"{' and '.join(missing)} must be given", field=missing[0])
         result = await self._matcher.match(request.source_url, request.target_url, options_from_proto(request.options))
         return matcher_pb2.MatchResponse(result=result_to_proto(result))
 

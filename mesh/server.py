@@ -33,7 +33,8 @@ MAX_CALLS: Final = 256
 """Calls at once, queued ones included; more are answered `overloaded` by gRPC itself."""
 
 SANDBOX_HEALTH_PREFIX: Final = "sandbox:"
-"""Health answers for `sandbox:<what is in force>`, so that a caller can ask which sandbox the decoders run in."""
+"""Health answers for `sandbox:seccomp` and the like where the decoders run under it, so that a caller can ask."""
+SANDBOX_PARTS: Final = ("seccomp", "landlock", "limits")
 
 
 class Sandboxed(Protocol):
@@ -111,7 +112,8 @@ async def start_server(settings: MeshSettings, service: Service) -> tuple[grpc.a
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
     await health_servicer.set(service.full_name, health_pb2.HealthCheckResponse.SERVING)
     if service.workers:
-        await health_servicer.set(SANDBOX_HEALTH_PREFIX + service.workers.sandbox, health_pb2.HealthCheckResponse.SERVING)
+        for part in service.workers.sandbox.split("+"):
+            await health_servicer.set(SANDBOX_HEALTH_PREFIX + part, health_pb2.HealthCheckResponse.SERVING)
     reflection.enable_server_reflection((service.full_name, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
     _bind(server, settings, service.listen)
     await server.start()

@@ -1,0 +1,150 @@
+"""The use case: from a URL to a stream of media that are of the right kind, size and length, or one error that says why not."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from fetcher_svc.budget import Budget
+from fetcher_svc.origin import Answer, Origin
+from fetcher_svc.patience import Patience
+from mesh.errors import FileTooLarge, MeshError, UnsupportedMedia
+from mesh.media import MediaType
+from mesh.media_file import MediaFile, MediaPath
+from mesh.media_type import LIMITS, MEBIBYTE, SNIFF_BYTES, accepts, sniff
+
+CHUNK_BYTES: Final = 256 * 1024
+SPOOLED_CHUNK_BYTES: Final = MEBIBYTE
+
+Probe = Callable[[MediaPath, str, MediaType], Awaitable[float]]
+"""How many seconds a file of this content type runs; raises DurationTooLong or UnsupportedMedia."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    content_type: str
+    size_bytes: int | None = None
+    duration_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    sha256: str
+    size_bytes: int
+
+
+Parts = AsyncGenerator[Head | bytes | Tail, None]
+"""A head, then chunks, then a tail; without a tail the media are not whole. Closing it stops everything at once."""
+
+
+class Fetcher:
+    def __init__(self, origin: Origin, probe: Probe, patience: Patience, max_fetches: int, max_held_bytes: int) -> None:
+        self._origin = origin
+        self._probe = probe
+        self._patience = patience
+        self._fetches = Budget(max_fetches)
+        self._held_bytes = Budget(max_held_bytes)
+
+    async def fetch(self, url: str, media_type: MediaType, remaining_seconds: float) -> Parts:
+        deadline = self._patience.deadline(media_type, remaining_seconds)
+        with _logged(url, media_type) as record, self._fetches.take():
+            target = self._origin.target(url)
+            record["origin"] = f"{target.scheme}://{target.host}"
+            async with self._origin.open(target, deadline) as answer:
+                _refuse_declared_size(answer, media_type)
+                first_bytes = await _read_first(answer, media_type)
+                content_type = _recognize(first_bytes, media_type)
+                make_parts = _pass_on if media_type is MediaType.IMAGE else self._probe_first
+                async with aclosing(make_parts(answer, first_bytes, content_type, media_type)) as parts:
+                    async for part in parts:
+                        yield part
+
+    async def _probe_first(self, answer: Answer, first_bytes: bytes, content_type: str, media_type: MediaType) -> Parts:
+        """Sound and film are kept until it is known how long they run."""
+        max_bytes = LIMITS[media_type].max_bytes
+        with self._held_bytes.take(answer.declared_bytes or max_bytes), MediaFile() as media:
+            media.write(first_bytes)
+            while piece := await answer.read(max_bytes):
+                media.write(piece)
+            answer.close()
+            media.seal()
+            duration_seconds = await self._probe(media.path, content_type, media_type)
+            yield Head(content_type, media.size_bytes, duration_seconds)
+            for chunk in _chunks(media.path):
+                yield chunk
+            yield Tail(media.sha256, media.size_bytes)
+
+
+async def _pass_on(answer: Answer, first_bytes: bytes, content_type: str, media_type: MediaType) -> Parts:
+    """Pictures leave while they come in."""
+    yield Head(content_type, answer.declared_bytes)
+    digest = hashlib.sha256()
+    chunk = bytearray(first_bytes)
+    while piece := await answer.read(LIMITS[media_type].max_bytes):
+        chunk += piece
+        if len(chunk) >= CHUNK_BYTES:
+            digest.update(chunk)
+            yield bytes(chunk)
+            chunk.clear()
+    if chunk:
+        digest.update(chunk)
+        yield bytes(chunk)
+    yield Tail(digest.hexdigest(), answer.received_bytes)
+
+
+def _chunks(path: str) -> Iterator[bytes]:
+    with Path(path).open("rb", buffering=0) as file:
+        while chunk := file.read(SPOOLED_CHUNK_BYTES):
+            yield chunk
+
+
+def _refuse_declared_size(answer: Answer, media_type: MediaType) -> None:
+    max_bytes = LIMITS[media_type].max_bytes
+    if answer.declared_bytes is not None and answer.declared_bytes > max_bytes:
+        raise FileTooLarge(
+            f"is {answer.declared_bytes:,} bytes large; one {media_type} may have {max_bytes:,} bytes ({max_bytes // MEBIBYTE} MB)"
+        )
+
+
+async def _read_first(answer: Answer, media_type: MediaType) -> bytes:
+    """As much as telling the type takes, or all there is."""
+    first = bytearray()
+    while len(first) < SNIFF_BYTES and (piece := await answer.read(LIMITS[media_type].max_bytes)):
+        first += piece
+    return bytes(first)
+
+
+def _recognize(first_bytes: bytes, media_type: MediaType) -> str:
+    if not first_bytes:
+        raise UnsupportedMedia("is an empty file")
+    content_type = sniff(first_bytes)
+    if content_type is None:
+        raise UnsupportedMedia(f"is no type of file that is supported as {media_type}")
+    if not accepts(media_type, content_type):
+        raise UnsupportedMedia(f"is {content_type}, which is not supported as {media_type}")
+    return content_type
+
+
+@contextmanager
+def _logged(url: str, media_type: MediaType) -> Iterator[dict[str, str]]:
+    """One line a fetch. A URL's path and query may hold secrets: they are there as a digest."""
+    started = time.monotonic()
+    digest = hashlib.sha256(url.encode(errors="surrogatepass")).hexdigest()[:12]
+    record = {"origin": "", "url_sha256": digest, "medium": str(media_type), "outcome": "stopped"}
+    try:
+        yield record
+        record["outcome"] = "fetched"
+    except MeshError as problem:
+        record["outcome"] = problem.code
+        raise
+    finally:
+        record["seconds"] = f"{time.monotonic() - started:.3f}"
+        _log.info("fetch", extra=record)

@@ -1,0 +1,148 @@
+"""How long media run, by the time stamps of their packets; nothing is decoded and no header is believed.
+
+Runs in a sandboxed worker. Invariant: the demuxer is the one that the first bytes ask for, reads these bytes only, and can
+open nothing else: FFmpeg, unless told otherwise, follows playlists and references in files to other files and to the network.
+"""
+
+from __future__ import annotations
+
+import mmap
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final, NoReturn
+
+import av
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Disposition, Stream
+
+from mesh.errors import DurationTooLong, UnsupportedMedia
+from mesh.media import MediaType
+from mesh.media_type import LIMITS
+
+MAX_PACKETS: Final = 250_000
+"""Twice what 300 s of Opus in its shortest packets, 2.5 ms, come to."""
+
+PRIMING_SECONDS: Final = 0.1
+"""Encoders add this much around sound: MP3 up to 3,409 samples, AAC 3,135. The cap is on what was put in."""
+
+DEMUXERS: Final = MappingProxyType(
+    {
+        "audio/mpeg": "mp3",
+        "audio/aac": "aac",
+        "audio/mp4": "mov",
+        "audio/wav": "wav",
+        "audio/flac": "flac",
+        "audio/ogg": "ogg",
+        "audio/aiff": "aiff",
+        "audio/x-ms-wma": "asf",
+        "video/mp4": "mov",
+        "video/quicktime": "mov",
+        "video/webm": "matroska",
+        "video/x-matroska": "matroska",
+        "video/x-msvideo": "avi",
+        "video/mp2t": "mpegts",
+        "video/x-flv": "flv",
+    }
+)
+
+# What opening a file may try its streams with; a stream in another codec still has its packets counted.
+_CODECS: Final = (
+    "h264,hevc,vp8,vp9,libdav1d,mpeg4,mpeg2video,mpeg1video,mjpeg,msmpeg4,msmpeg4v2,h263,flv,vp6f,wmv1,wmv2,wmv3,vc1,prores,"
+    "aac,mp3float,mp3,mp2float,opus,libopus,vorbis,flac,alac,ac3,eac3,wmav1,wmav2,wmapro,"
+    "pcm_u8,pcm_s8,pcm_s16le,pcm_s16be,pcm_s24le,pcm_s24be,pcm_s32le,pcm_s32be,pcm_f32le,pcm_f32be,pcm_f64le,pcm_f64be,"
+    "pcm_alaw,pcm_mulaw,adpcm_ms,adpcm_ima_wav"
+)
+
+
+def probe_duration(path: str, content_type: str, media_type: MediaType) -> float:
+    """Seconds from the first to the last packet of what plays longest; raises DurationTooLong or UnsupportedMedia."""
+    with Path(path).open("rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as content:
+        # The map has no name, which FFmpeg would take for a URL.
+        try:
+            with _open_container(content, content_type) as container:
+                return _measure(container, media_type)
+        except (av.FFmpegError, OSError, ValueError, TypeError, ArithmeticError, EOFError) as problem:
+            raise UnsupportedMedia(f"is damaged, or no {content_type} that can be read") from problem
+
+
+def warm_up() -> None:
+    """Nothing to prepare but the import of FFmpeg."""
+
+
+def _open_container(content: mmap.mmap, content_type: str) -> InputContainer:
+    demuxer = DEMUXERS[content_type]
+    return av.open(
+        content,
+        mode="r",
+        format=demuxer,
+        io_open=_open_nothing,
+        timeout=(5, 5),
+        buffer_size=256 * 1024,
+        metadata_errors="replace",
+        options={
+            "format_whitelist": demuxer,
+            "codec_whitelist": _CODECS,
+            "protocol_whitelist": "none",
+            "enable_drefs": "0",
+            "use_absolute_path": "0",
+            "max_streams": "16",
+            "probesize": "5000000",
+            "analyzeduration": "5000000",
+            "threads": "1",
+        },
+    )
+
+
+def _open_nothing(*_: object) -> NoReturn:
+    raise PermissionError("media may not refer to other files")
+
+
+def _measure(container: InputContainer, media_type: MediaType) -> float:
+    cap_seconds = LIMITS[media_type].max_duration_seconds or 0.0
+    lengths: dict[int, _Length] = {}
+    has_medium = False
+    for count, packet in enumerate(container.demux()):
+        if count > MAX_PACKETS:
+            raise UnsupportedMedia(f"is cut into more than {MAX_PACKETS:,} packets")
+        if not packet.size or not _plays(packet.stream, media_type):
+            continue
+        has_medium = has_medium or packet.stream.type == media_type
+        length = lengths.setdefault(packet.stream.index, _Length())
+        length.add(packet)
+        allowed_seconds = cap_seconds + (PRIMING_SECONDS if packet.stream.type == "audio" else 0.0)
+        if length.seconds > allowed_seconds:
+            actual_seconds = max(length.seconds, (container.duration or 0) / av.time_base)
+            raise DurationTooLong(f"runs for {actual_seconds:.1f} s or more; {media_type} may run for {cap_seconds:g} s")
+    if not has_medium:
+        raise UnsupportedMedia(f"holds no {media_type}")
+    return max(length.seconds for length in lengths.values())
+
+
+def _plays(stream: Stream, media_type: MediaType) -> bool:
+    """A film is as long as its pictures or its sound, a sound only as itself; a cover picture is neither."""
+    if stream.type == "video":
+        return media_type is MediaType.VIDEO and not stream.disposition & Disposition.attached_pic
+    return stream.type == "audio"
+
+
+class _Length:
+    """From the earliest to the latest moment of one stream, in seconds."""
+
+    def __init__(self) -> None:
+        self._start_seconds: float | None = None
+        self._end_seconds = 0.0
+
+    def add(self, packet: Packet[Stream]) -> None:
+        tick = float(packet.time_base)
+        stamp = packet.pts if packet.pts is not None else packet.dts
+        # Where there are no time stamps, packets follow upon each other.
+        start_seconds = self._end_seconds if stamp is None else stamp * tick
+        if self._start_seconds is None:
+            self._start_seconds = self._end_seconds = start_seconds
+        self._start_seconds = min(self._start_seconds, start_seconds)
+        self._end_seconds = max(self._end_seconds, start_seconds + (packet.duration or 0) * tick)
+
+    @property
+    def seconds(self) -> float:
+        return self._end_seconds - (self._start_seconds or 0.0)

@@ -1,0 +1,91 @@
+"""The door of fetcher_svc: everything it is made of, wired here and nowhere else."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Any, Final
+
+from fetcher_svc.address_policy import AddressPolicy
+from fetcher_svc.connector import Resolver
+from fetcher_svc.fetcher import Fetcher, Head, Tail
+from fetcher_svc.origin import Origin
+from fetcher_svc.patience import Patience
+from fetcher_svc.probe import probe_duration, warm_up
+from fetcher_svc.settings import Settings
+from mesh import call
+from mesh.media import MediaType
+from mesh.media_file import MediaPath
+from mesh.server import Service
+from mesh.settings import InvalidSettings
+from mesh.wire import media_type_from_proto
+from mesh.workers import WorkerPool
+from protos import fetcher_pb2, fetcher_pb2_grpc
+
+PROBE_SECONDS: Final = 5.0
+"""Reading the packets of 100 MB takes a tenth of it."""
+
+_log = logging.getLogger(__name__)
+
+
+class FetcherServicer(fetcher_pb2_grpc.FetcherServiceServicer):
+    def __init__(self, fetcher: Fetcher) -> None:
+        self._fetcher = fetcher
+
+    async def Fetch(self, request: fetcher_pb2.FetchRequest, context: Any) -> AsyncIterator[fetcher_pb2.FetchResponse]:  # noqa: N802
+        media_type = media_type_from_proto(request.media_type)
+        async with aclosing(self._fetcher.fetch(request.url, media_type, call.remaining_seconds())) as parts:
+            async for part in parts:
+                yield _to_response(part)
+
+
+def build(settings: Settings) -> Service:
+    policy = _policy(settings)
+    patience = Patience()
+    resolver = Resolver(policy, settings.fetcher_name_servers)
+    workers = WorkerPool(
+        "fetcher",
+        workers=settings.fetcher_workers,
+        max_waiting=settings.fetcher_max_fetches,
+        memory_bytes=settings.fetcher_worker_memory_bytes,
+        preload=("fetcher_svc.probe",),
+        warm_up=warm_up,
+    )
+
+    async def probe(path: MediaPath, content_type: str, media_type: MediaType) -> float:
+        deadline = time.monotonic() + call.remaining_seconds()
+        return await workers.run(probe_duration, path, content_type, media_type, timeout_seconds=PROBE_SECONDS, deadline=deadline)
+
+    origin = Origin(policy, resolver, patience, settings.fetcher_max_fetches_per_host)
+    servicer = FetcherServicer(Fetcher(origin, probe, patience, settings.fetcher_max_fetches, settings.fetcher_max_held_bytes))
+    return Service(
+        name="fetcher",
+        full_name=fetcher_pb2.DESCRIPTOR.services_by_name["FetcherService"].full_name,
+        listen=settings.fetcher_listen or settings.fetcher_address,
+        metrics_port=settings.fetcher_metrics_port,
+        add_to_server=lambda server: fetcher_pb2_grpc.add_FetcherServiceServicer_to_server(servicer, server),
+        resources=(workers, resolver),
+        workers=workers,
+    )
+
+
+def _policy(settings: Settings) -> AddressPolicy:
+    try:
+        policy = AddressPolicy.allowing(settings.fetcher_allow_networks)
+    except ValueError as problem:
+        raise InvalidSettings(f"FETCHER_ALLOW_NETWORKS: {problem}") from problem
+    if policy.has_exceptions:
+        _log.warning("may fetch what is not public", extra={"allowed": ", ".join(settings.fetcher_allow_networks)})
+    return policy
+
+
+def _to_response(part: Head | bytes | Tail) -> fetcher_pb2.FetchResponse:
+    match part:
+        case Head(content_type, size_bytes, duration_seconds):
+            head = fetcher_pb2.FetchHead(content_type=content_type, size_bytes=size_bytes, duration_seconds=duration_seconds)
+            return fetcher_pb2.FetchResponse(head=head)
+        case Tail(sha256, size_bytes):
+            return fetcher_pb2.FetchResponse(tail=fetcher_pb2.FetchTail(sha256=sha256, size_bytes=size_bytes))
+    return fetcher_pb2.FetchResponse(chunk=part)

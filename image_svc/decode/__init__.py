@@ -1,0 +1,49 @@
+"""From the bytes of a picture to its pixels: RGB, upright, on one matte, reduced to what is looked at.
+
+The answer depends on the bytes alone. It is whole or refused: nothing but a Picture, UnsupportedMedia or FileTooLarge comes out.
+Of an animation the first frame is the picture (of an APNG, what a viewer that knows no animation shows).
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+from image_svc.decode.colour import Pixels, as_rgb
+from image_svc.decode.container import check_container
+from image_svc.decode.frame import read_frame
+from image_svc.decode.scale import reduce_to, upright
+from mesh.errors import FileTooLarge, MeshError, UnsupportedMedia
+from mesh.media import MediaType
+from mesh.media_type import SNIFF_BYTES, accepts, sniff
+
+__all__ = ["Picture", "Pixels", "decode_image"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """`width` and `height` are those of the whole upright picture; `pixels` may be reduced."""
+
+    pixels: Pixels
+    width: int
+    height: int
+
+
+def decode_image(data: bytes | memoryview, *, max_side: int) -> Picture:
+    """The longer side of the pixels is exactly `max_side` where the picture is larger; a smaller one keeps its size."""
+    content_type = sniff(bytes(data[:SNIFF_BYTES]))
+    if content_type is None or not accepts(MediaType.IMAGE, content_type):
+        raise UnsupportedMedia("The file is not an image that is read here: JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC or AVIF.")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # odd metadata is no news: the pixels are whole, or an error says so
+            check_container(data, content_type)
+            frame = read_frame(data, content_type, max_side)
+            pixels = as_rgb(reduce_to(frame.image, max_side), frame.profile)
+    except MeshError:
+        raise
+    except MemoryError as error:
+        raise FileTooLarge("The image takes more memory to decode than one image may.") from error
+    except Exception as error:  # decoders raise whatever they stumble over: ValueError, SyntaxError, struct.error, cv2.error …
+        raise UnsupportedMedia("The image is truncated or damaged.") from error
+    return Picture(*upright(pixels, frame, max_side))

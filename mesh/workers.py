@@ -1,0 +1,394 @@
+"""A bounded pool of sandboxed worker processes for asyncio: heavy or dangerous work never runs in the service itself.
+
+Whatever a task does (hang, crash, eat memory), it costs only itself: its worker is killed and replaced within milliseconds,
+its caller gets a MeshError, its neighbours notice nothing. What does not fit in the queue is refused at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import logging
+import math
+import os
+import pickle
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from typing import Any, Self, TypeVar, TypeVarTuple
+
+from mesh.errors import DeadlineExceeded, Internal, MeshError, NotAvailable, Overloaded, UnsupportedMedia
+from mesh.media_file import MediaPath
+from mesh.nursery import HEADER, MAX_REPORT_BYTES, READY, Task, Upbringing
+
+T = TypeVar("T")
+Arguments = TypeVarTuple("Arguments")
+
+LOG = logging.getLogger(__name__)
+
+MAX_REPLY_BYTES = 64 << 20
+"""A worker that has decoded hostile media is not believed when it announces more than any fingerprint takes."""
+
+OUR_PACKAGES = {"mesh", "matching"}
+
+LOADABLE = {
+    ("mesh.errors", "_rebuild"),
+    ("numpy", "dtype"),
+    ("numpy", "ndarray"),
+    ("numpy._core.multiarray", "_reconstruct"),
+    ("numpy._core.multiarray", "scalar"),
+    ("numpy._core.numeric", "_frombuffer"),
+}
+"""What a reply may hold beside plain values and classes of our own."""
+
+INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "NUMBA_CACHE_DIR")
+"""All that workers see of the service's environment, where its secrets are."""
+
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
+"""The pool is what runs in parallel; threads within a task would fight over the same cores, and could not be forked."""
+
+REBIRTH_DELAY_SECONDS = 1.0
+"""Before what could not be started is tried again."""
+
+
+class WorkerPool:
+    def __init__(
+        self,
+        name: str,
+        *,
+        workers: int,
+        max_waiting: int,
+        memory_bytes: int,
+        warm_up: Callable[[], None],
+        preload: Sequence[str] = (),
+        tasks_per_worker: int = 200,
+    ) -> None:
+        """`warm_up` is a function of a module; it runs once, after the imports, and every worker is born with its effects."""
+        self.name, self.workers, self.max_waiting, self.tasks_per_worker = name, workers, max_waiting, tasks_per_worker
+        self.sandbox = "none"
+        """What is really in force in the workers, such as "seccomp+limits"."""
+        self.running = self.waiting = 0
+        self._upbringing = Upbringing(tuple(preload), warm_up, memory_bytes)
+        self._nursery: _Nursery | None = None
+        self._alive: dict[int, _Worker] = {}
+        self._idle: asyncio.Queue[_Worker] = asyncio.Queue()
+        self._background: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Returns when every worker is up, warmed up and in its sandbox."""
+        self._nursery = await _Nursery.open(self._upbringing)
+        self._in_background(self._watch(self._nursery))
+        await asyncio.gather(*(self._add_worker(self._nursery) for _ in range(self.workers)))
+
+    async def stop(self) -> None:
+        """Ends running tasks, too: let the server finish its calls first."""
+        nursery, self._nursery = self._nursery, None
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        self._lose_all_workers()
+        if nursery is not None:
+            await nursery.close()
+
+    async def run(
+        self,
+        function: Callable[[*Arguments], T],
+        *arguments: *Arguments,
+        timeout_seconds: float,
+        deadline: float | None = None,
+    ) -> T:
+        """`timeout_seconds` is what this task may take once it runs: beyond, its media are to blame. `deadline`, a time of
+        time.monotonic(), is the caller's. The path of a MediaFile, anywhere in the arguments, can be opened by the function."""
+        if self.running + self.waiting >= self.workers + self.max_waiting:
+            raise Overloaded(
+                f"{self.name}: {self.running} tasks are running and {self.waiting} waiting, which is all that fits; try again shortly"
+            )
+        content, files = _pack(Task(function, arguments, timeout_seconds))
+        worker = await self._next_idle(deadline)
+        self.running += 1
+        worker.is_busy, is_sound = True, False
+        try:
+            kind, value = await self._ask(worker, content, files, timeout_seconds, deadline, function)
+            is_sound = kind != "exhausted"
+        finally:
+            self.running -= 1
+            worker.is_busy = False
+            worker.tasks_done += 1
+            if worker.death.done():
+                worker.close()
+            elif is_sound and worker.tasks_done < self.tasks_per_worker:
+                self._idle.put_nowait(worker)
+            else:
+                worker.kill()
+        match kind:
+            case "result":
+                return value  # type: ignore[no-any-return]  # by the function's own type
+            case "error" if isinstance(value, MeshError):
+                raise value
+            case "exhausted":
+                raise UnsupportedMedia("needs too much memory to decode")
+        LOG.error("%s: %s failed in its worker\n%s", self.name, function.__qualname__, value)
+        raise Internal
+
+    async def _next_idle(self, deadline: float | None) -> _Worker:
+        if _remaining_seconds(deadline) <= 0:
+            raise DeadlineExceeded
+        self.waiting += 1
+        try:
+            async with asyncio.timeout(_remaining_seconds(deadline)):
+                while (worker := await self._idle.get()).death.done():
+                    pass
+                return worker
+        except TimeoutError:
+            raise DeadlineExceeded from None
+        finally:
+            self.waiting -= 1
+
+    async def _ask(
+        self,
+        worker: _Worker,
+        content: bytes,
+        files: Sequence[int],
+        timeout_seconds: float,
+        deadline: float | None,
+        function: Callable[..., Any],
+    ) -> tuple[str, Any]:
+        remaining_seconds = _remaining_seconds(deadline)
+        try:
+            async with asyncio.timeout(min(timeout_seconds, remaining_seconds)):
+                reply = await worker.ask(content, files)
+            kind, value = _ReplyUnpickler(reply, function).load()
+            return kind, value
+        except TimeoutError:
+            if remaining_seconds < timeout_seconds:
+                raise DeadlineExceeded from None
+            raise UnsupportedMedia(f"took too long to decode (more than {timeout_seconds:g} s)") from None
+        except BrokenPipeError:
+            raise NotAvailable from None  # it had died before it got the task
+        except (EOFError, ConnectionError):
+            raise await self._obituary(worker, function) from None
+        except MeshError:
+            raise
+        except Exception:
+            LOG.exception("%s: the reply of %s cannot be read", self.name, function.__qualname__)
+            raise Internal from None
+
+    async def _obituary(self, worker: _Worker, function: Callable[..., Any]) -> MeshError:
+        worker.kill()
+        status = await asyncio.shield(worker.death)
+        if status is None:
+            return NotAvailable()
+        cause = signal.Signals(os.WTERMSIG(status)).name if os.WIFSIGNALED(status) else f"exit code {os.waitstatus_to_exitcode(status)}"
+        LOG.warning("%s: %s ended its worker: %s", self.name, function.__qualname__, cause)
+        return UnsupportedMedia("took too long to decode" if cause == "SIGXCPU" else f"crashed its decoder ({cause})")
+
+    async def _add_worker(self, nursery: _Nursery) -> None:
+        while nursery is self._nursery:
+            try:
+                worker = await nursery.bear()
+            except (OSError, EOFError) as error:
+                LOG.error("%s: a worker did not come up: %r", self.name, error)
+                await asyncio.sleep(REBIRTH_DELAY_SECONDS)
+            else:
+                self.sandbox = worker.sandbox
+                self._alive[worker.pid] = worker
+                self._idle.put_nowait(worker)
+                return
+
+    async def _watch(self, nursery: _Nursery) -> None:
+        """Replaces each worker that died, whyever, and the nursery itself should it die, which takes all workers with it."""
+        while True:
+            async for pid, status in nursery.deaths():
+                if (worker := self._alive.pop(pid, None)) is not None:
+                    worker.bury(status)
+                    self._in_background(self._add_worker(nursery))
+            LOG.error("%s: the process that workers are forked from has died; starting another", self.name)
+            self._nursery = None
+            self._lose_all_workers()
+            await nursery.close()
+            nursery = await self._reopen()
+
+    async def _reopen(self) -> _Nursery:
+        while True:
+            try:
+                self._nursery = nursery = await _Nursery.open(self._upbringing)
+                for _ in range(self.workers):
+                    self._in_background(self._add_worker(nursery))
+                return nursery
+            except (OSError, RuntimeError) as error:
+                LOG.error("%s: %s", self.name, error)
+                await asyncio.sleep(REBIRTH_DELAY_SECONDS)
+
+    def _lose_all_workers(self) -> None:
+        while self._alive:
+            _, worker = self._alive.popitem()
+            worker.kill()
+            worker.bury(None)
+
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+
+class _Worker:
+    """The service's end of one worker: a socket to talk, a pidfd to kill (a bare pid might by then be someone else's)."""
+
+    def __init__(self, connection: socket.socket, pid: int, sandbox: str) -> None:
+        self.pid, self.sandbox, self.tasks_done, self.is_busy = pid, sandbox, 0, False
+        self.death: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
+        """Its wait status; None where nobody can tell."""
+        self._connection = connection
+        self._process = os.pidfd_open(pid)
+
+    async def ask(self, content: bytes, files: Sequence[int]) -> bytes:
+        """Its reply; EOFError if it died over the question."""
+        sent = socket.send_fds(self._connection, [HEADER.pack(len(content)), content], files)
+        if rest := memoryview(content)[sent - HEADER.size :]:
+            await asyncio.get_running_loop().sock_sendall(self._connection, rest)
+        return await _receive_reply(self._connection)
+
+    def kill(self) -> None:
+        if not self.death.done():
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._process, signal.SIGKILL)
+
+    def bury(self, status: int | None) -> None:
+        self.death.set_result(status)
+        if self.is_busy:
+            # Whoever waits for its reply reads the end, then closes.
+            self._connection.shutdown(socket.SHUT_RDWR)
+        else:
+            self.close()
+
+    def close(self) -> None:
+        os.close(self._process)
+        # Not before the loop has let go of it.
+        asyncio.get_running_loop().call_soon(self._connection.close)
+
+
+class _Nursery:
+    """The service's end of mesh/nursery.py."""
+
+    def __init__(self, process: subprocess.Popen[bytes], control: socket.socket) -> None:
+        self._process, self._control = process, control
+
+    @classmethod
+    async def open(cls, upbringing: Upbringing) -> _Nursery:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            process = subprocess.Popen(
+                [sys.executable, "-c", "from mesh.nursery import main; main()", str(theirs.fileno())],
+                env={name: os.environ[name] for name in INHERITED if name in os.environ}
+                | ONE_THREAD
+                | {"PYTHONPATH": os.pathsep.join(path or "." for path in sys.path)},
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,  # a Ctrl-C at the terminal is the service's to handle
+            )
+        ours.setblocking(False)
+        nursery = cls(process, ours)
+        try:
+            # Twice, so that the modules are imported before warm_up is looked up in one of them.
+            ours.send(pickle.dumps((upbringing.preload, pickle.dumps(upbringing))))
+            if (report := await asyncio.get_running_loop().sock_recv(ours, MAX_REPORT_BYTES)) != READY:
+                raise RuntimeError(f"workers cannot be warmed up: {report.decode() or 'the process ended'}")
+        except BaseException:
+            await nursery.close()
+            raise
+        return nursery
+
+    async def bear(self) -> _Worker:
+        ours, theirs = socket.socketpair()
+        try:
+            with theirs:
+                socket.send_fds(self._control, [b"+"], [theirs.fileno()])
+            ours.setblocking(False)
+            pid, sandbox = pickle.loads(await _receive_reply(ours))  # it has seen no media yet
+            return _Worker(ours, pid, sandbox)
+        except BaseException:
+            ours.close()
+            raise
+
+    async def deaths(self) -> AsyncIterator[tuple[int, int]]:
+        """Of each worker its pid and wait status; ends with the nursery."""
+        loop = asyncio.get_running_loop()
+        with contextlib.suppress(ConnectionError):
+            while report := await loop.sock_recv(self._control, MAX_REPORT_BYTES):
+                pid, status = report.split()
+                yield int(pid), int(status)
+
+    async def close(self) -> None:
+        """It ends when its socket closes; its workers end with it."""
+        self._control.close()
+        self._process.kill()
+        await asyncio.to_thread(self._process.wait)
+
+
+async def _receive_reply(connection: socket.socket) -> bytes:
+    (length,) = HEADER.unpack(await _receive(connection, HEADER.size))
+    if length > MAX_REPLY_BYTES:
+        raise EOFError(f"a reply of {length} bytes")
+    return await _receive(connection, length)
+
+
+async def _receive(connection: socket.socket, size_bytes: int) -> bytes:
+    content = bytearray(size_bytes)
+    rest = memoryview(content)
+    while rest:
+        received = await asyncio.get_running_loop().sock_recv_into(connection, rest)
+        if not received:
+            raise EOFError
+        rest = rest[received:]
+    return bytes(content)
+
+
+def _remaining_seconds(deadline: float | None) -> float:
+    return math.inf if deadline is None else deadline - time.monotonic()
+
+
+def _pack(task: Task) -> tuple[bytes, list[int]]:
+    buffer = io.BytesIO()
+    pickler = _TaskPickler(buffer, pickle.HIGHEST_PROTOCOL)
+    pickler.dump(task)
+    return buffer.getvalue(), pickler.files
+
+
+class _TaskPickler(pickle.Pickler):
+    """Sends the open file along where the path of a MediaFile is."""
+
+    def __init__(self, buffer: io.BytesIO, protocol: int) -> None:
+        super().__init__(buffer, protocol)
+        self.files: list[int] = []
+
+    def persistent_id(self, value: Any) -> int | None:
+        if not isinstance(value, MediaPath):
+            return None
+        self.files.append(value.descriptor)
+        return len(self.files) - 1
+
+
+class _ReplyUnpickler(pickle.Unpickler):
+    """Reads values, not orders: a worker that foreign media have taken over must not reach the service through its reply."""
+
+    def __init__(self, content: bytes, function: Callable[..., Any]) -> None:
+        super().__init__(io.BytesIO(content))
+        self._packages = OUR_PACKAGES | {function.__module__.partition(".")[0]}
+
+    def find_class(self, module: str, name: str) -> Any:
+        found = getattr(sys.modules.get(module), name, None)
+        is_our_class = isinstance(found, type) and found.__module__ == module and module.partition(".")[0] in self._packages
+        if found is not None and (is_our_class or (module, name) in LOADABLE):
+            return found
+        raise pickle.UnpicklingError(f"a reply may not hold {module}.{name}")

@@ -1,0 +1,125 @@
+"""The life of a mesh on one machine: started, hurt, stopped."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.origin import Origin
+from tests.pictures import encoded, photo
+from tests.running_mesh import RunningMesh
+
+RECOVERY_SECONDS = 5.0
+
+
+@pytest.fixture
+def own_mesh(tmp_path: Path) -> RunningMesh:
+    return RunningMesh(tmp_path, IMAGE_WORKERS="1", GATEWAY_CLIENT_SECONDS="1")
+
+
+@pytest.fixture(scope="module")
+def picture(origin: Origin) -> str:
+    return origin.serve("life.jpg", encoded(photo(3), "JPEG"))
+
+
+def processes_of(mesh: RunningMesh) -> dict[str, psutil.Process]:
+    """The service processes by their module."""
+    return {child.cmdline()[-1]: child for child in psutil.Process(mesh.process.pid).children()}
+
+
+@pytest.mark.parametrize("module", ["image_svc", "fetcher_svc", "gateway"])
+def test_service_that_dies_is_started_again(own_mesh: RunningMesh, picture: str, module: str) -> None:
+    with own_mesh as mesh:
+        assert mesh.match(picture, picture).status == 200
+        processes_of(mesh)[module].kill()
+        deadline = time.monotonic() + RECOVERY_SECONDS
+        statuses = []
+        while not statuses or statuses[-1] != 200:
+            assert time.monotonic() < deadline, statuses
+            try:
+                statuses.append(mesh.match(picture, picture).status)
+            except OSError:
+                assert module == "gateway"
+                statuses.append(0)
+        assert set(statuses) <= {0, 200, 503, 504}
+
+
+def test_interrupt_leaves_nothing_behind(own_mesh: RunningMesh, picture: str) -> None:
+    with own_mesh as mesh:
+        mesh.match(picture, picture)
+        family = psutil.Process(mesh.process.pid).children(recursive=True)
+        assert len(family) >= 3
+        mesh.process.send_signal(signal.SIGINT)
+        assert mesh.process.wait(30) == 0
+    assert not psutil.wait_procs(family, timeout=5)[1]
+
+
+def test_killed_supervisor_takes_its_services_along(own_mesh: RunningMesh) -> None:
+    with own_mesh as mesh:
+        family = psutil.Process(mesh.process.pid).children(recursive=True)
+        mesh.process.kill()
+        mesh.process.wait()
+        assert not psutil.wait_procs(family, timeout=10)[1]
+
+
+def test_second_mesh_runs_beside_the_first(mesh: RunningMesh, tmp_path: Path, picture: str) -> None:
+    with RunningMesh(tmp_path, IMAGE_WORKERS="1") as second:
+        assert second.match(picture, picture).status == mesh.match(picture, picture).status == 200
+
+
+def test_second_mesh_on_the_same_data_folder_is_refused_with_a_reason(mesh: RunningMesh) -> None:
+    with pytest.raises(RuntimeError, match="already runs on DATA_DIR"):
+        RunningMesh(mesh.data_dir, log_name="second.log").__enter__()
+    assert mesh.get("/readyz").status == 200
+
+
+def test_port_that_is_taken_is_named(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        late = RunningMesh(tmp_path)
+        late.port = taken.getsockname()[1]
+        with pytest.raises(RuntimeError, match=r"set GATEWAY_PORT"):
+            late.__enter__()
+
+
+def test_wrong_settings_end_the_start_with_their_names(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match=r"IMAGE_WORKERS='many'"):
+        RunningMesh(tmp_path, IMAGE_WORKERS="many").__enter__()
+
+
+def test_data_folder_with_a_long_name_works(tmp_path: Path, picture: str) -> None:
+    deep = tmp_path / ("d" * 80) / ("e" * 80)
+    deep.mkdir(parents=True)
+    with RunningMesh(deep, IMAGE_WORKERS="1") as mesh:
+        assert mesh.match(picture, picture).status == 200
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"",
+        b"POST /image/match HTTP/1.1\r\nHost: a\r\n",
+        b"POST /image/match HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{",
+    ],
+)
+def test_client_that_sends_too_slowly_is_cut_off(own_mesh: RunningMesh, sent: bytes) -> None:
+    with own_mesh as mesh, socket.create_connection(("127.0.0.1", mesh.port), timeout=10) as connection:
+        connection.sendall(sent)
+        while connection.recv(65536):
+            pass
+
+
+def test_first_request_after_ready_is_as_quick_as_any(own_mesh: RunningMesh, origin: Origin) -> None:
+    """No warm-up is left to the first client: compared within one run, on pictures that nobody asked about before."""
+    urls = [origin.serve(f"warm-{number}.jpg", encoded(photo(100 + number), "JPEG")) for number in range(16)]
+    with own_mesh as mesh:
+        times = []
+        for source, target in zip(urls[::2], urls[1::2], strict=True):
+            started = time.perf_counter()
+            assert mesh.match(source, target).status == 200
+            times.append(time.perf_counter() - started)
+    assert times[0] <= 1.5 * max(times[1:])

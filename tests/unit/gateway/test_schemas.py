@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import json
+
+import msgspec
+import pytest
+
+from gateway.schemas import MatchBody, MatchRequest, match_body, read_match_request
+from mesh.errors import InvalidRequest
+from mesh.media import Box, Confidence, Coverage, Include, MatchResult, MediaType, Profile, Region, Transform, Transforms
+
+URLS = {"source_url": "http://a.example/1.jpg", "target_url": "http://a.example/2.jpg"}
+BOX = Box(0.0, 0.0, 0.5, 0.5)
+RESULT = MatchResult(
+    match=True,
+    confidence=Confidence.HIGH,
+    similarity_score=0.94,
+    processing_time_ms=38,
+    media_type=MediaType.IMAGE,
+    regions=(Region(BOX, BOX, 0.9),),
+    transform=Transform(mirrored=True, crop=BOX),
+    coverage=Coverage(1.0, 0.5),
+    hashes=({"sha256": "ab"}, {"sha256": "cd"}),
+)
+
+
+def test_two_urls_are_enough() -> None:
+    request = read_match_request(json.dumps(URLS).encode())
+    assert (request.source_url, request.target_url) == tuple(URLS.values())
+    assert request.options().profile is Profile.GENERAL
+    assert request.options().transforms is Transforms.ALL
+    assert request.options().threshold is None
+
+
+def test_every_option_is_understood() -> None:
+    request = read_match_request(
+        json.dumps(
+            {
+                **URLS,
+                "threshold": 0.7,
+                "profile": "stock",
+                "transforms": "none",
+                "include": ["regions", "transform", "coverage", "hashes", "audio"],
+            }
+        ).encode()
+    )
+    assert request.options().include == frozenset(Include)
+    assert request.options().threshold == 0.7
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"source_url": None}, ["source_url"]),
+        ({"target_url": 5}, ["target_url"]),
+        ({"source_url": [], "target_url": {}}, ["source_url", "target_url"]),
+        ({"threshold": 1.5}, ["threshold"]),
+        ({"threshold": "0.5"}, ["threshold"]),
+        ({"threshold": True}, ["threshold"]),
+        ({"profile": "loose"}, ["profile"]),
+        ({"transforms": "some"}, ["transforms"]),
+        ({"include": "regions"}, ["include"]),
+        ({"include": ["everything"]}, ["include"]),
+        ({"sourceurl": "x"}, ["sourceurl"]),
+    ],
+)
+def test_what_is_wrong_is_named(change: dict[str, object], named: list[str]) -> None:
+    with pytest.raises(InvalidRequest) as refusal:
+        read_match_request(json.dumps({**URLS, **change}).encode())
+    assert all(name in refusal.value.message for name in named)
+
+
+def test_both_urls_are_named_where_both_are_missing() -> None:
+    with pytest.raises(InvalidRequest, match="source_url and target_url"):
+        read_match_request(b"{}")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b"null",
+        b'"text"',
+        b"{",
+        b"\xff\xfe{\x00}\x00",
+        b"[" * 30_000,
+        b'{"a":' * 10_000,
+        b'{"source_url": NaN}',
+        b'{"source_url": "\\ud800", "target_url": "x"}',
+        b'{"source_url": 1' + b"0" * 5000 + b"}",
+        b'{"threshold": 1e999, "source_url": "a", "target_url": "b"}',
+        b"\xef\xbb\xbf{}",
+    ],
+)
+def test_body_that_is_no_request_is_refused_and_nothing_else_happens(body: bytes) -> None:
+    with pytest.raises(InvalidRequest):
+        read_match_request(body)
+
+
+def test_default_answer_has_the_six_fields_and_no_more() -> None:
+    body = json.loads(msgspec.json.encode(match_body(RESULT, [], has_label_none=True)))
+    assert body == {
+        "match": True,
+        "confidence": "high",
+        "similarity_score": 0.94,
+        "processing_time_ms": 38,
+        "media_type": "image",
+        "matched_segments": [],
+    }
+
+
+@pytest.mark.parametrize("include", list(Include))
+def test_what_is_included_appears_under_its_own_name(include: Include) -> None:
+    body = json.loads(msgspec.json.encode(match_body(RESULT, [include], has_label_none=True)))
+    assert set(body) - {include.value} == {field.name for field in msgspec.structs.fields(MatchBody)} - {word.value for word in Include}
+    assert include.value in body
+
+
+def test_label_none_can_be_given_out_as_low() -> None:
+    result = MatchResult(False, Confidence.NONE, 0.1, 1, MediaType.IMAGE)
+    assert match_body(result, [], has_label_none=True).confidence == "none"
+    assert match_body(result, [], has_label_none=False).confidence == "low"
+    assert match_body(RESULT, [], has_label_none=False).confidence == "high"
+
+
+def test_fields_of_the_request_are_the_documented_ones() -> None:
+    names = [field.name for field in msgspec.structs.fields(MatchRequest)]
+    assert names == ["source_url", "target_url", "threshold", "profile", "transforms", "include"]

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import pytest
+from msgspec import Meta
+
+from mesh.settings import InvalidSettings, MeshSettings, Port, make_runtime_dir, read_settings, unknown_variables
+
+
+class Sample(MeshSettings, frozen=True, kw_only=True):
+    sample_port: Port = 8080
+    sample_names: tuple[str, ...] = ()
+    sample_ratio: Annotated[float, Meta(ge=0, le=1)] = 0.5
+    sample_switch: bool = True
+
+
+def test_defaults_hold_where_nothing_is_set() -> None:
+    assert read_settings(Sample, {}) == Sample()
+
+
+def test_variables_are_read_in_their_types() -> None:
+    settings = read_settings(
+        Sample, {"SAMPLE_PORT": "9", "SAMPLE_NAMES": "a, b ,,c", "SAMPLE_RATIO": "1", "SAMPLE_SWITCH": "off", "LOG_FORMAT": "text"}
+    )
+    assert settings == Sample(sample_port=9, sample_names=("a", "b", "c"), sample_ratio=1.0, sample_switch=False, log_format="text")
+
+
+def test_empty_variable_means_the_default() -> None:
+    assert read_settings(Sample, {"SAMPLE_PORT": " "}).sample_port == 8080
+
+
+@pytest.mark.parametrize(("text", "is_on"), [("on", True), ("true", True), ("1", True), ("off", False), ("False", False), ("0", False)])
+def test_switch_is_understood_in_the_words_people_use(text: str, *, is_on: bool) -> None:
+    assert read_settings(Sample, {"SAMPLE_SWITCH": text}).sample_switch is is_on
+
+
+def test_all_problems_are_reported_together_by_name() -> None:
+    with pytest.raises(InvalidSettings) as problem:
+        read_settings(Sample, {"SAMPLE_PORT": "70000", "SAMPLE_RATIO": "much", "LOG_LEVEL": "loud"})
+    assert [line.split("=")[0] for line in str(problem.value).splitlines()] == ["LOG_LEVEL", "SAMPLE_PORT", "SAMPLE_RATIO"]
+
+
+def test_tls_is_given_whole_or_not_at_all() -> None:
+    with pytest.raises(InvalidSettings, match="all three or none"):
+        read_settings(Sample, {"MESH_TLS_CERT": "cert.pem"})
+
+
+def test_mistyped_variable_is_noticed_and_others_are_not_ours() -> None:
+    environment = {"SAMPLE_PROT": "1", "SAMPLE_PORT": "1", "PATH": "/bin"}
+    assert unknown_variables(Sample, "SAMPLE_", environment) == ["SAMPLE_PROT"]
+
+
+def test_runtime_folder_is_ours_alone(tmp_path: Path) -> None:
+    folder = make_runtime_dir(Sample(data_dir=str(tmp_path)))
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_sockets_of_a_deep_data_folder_lie_in_a_short_place(tmp_path: Path) -> None:
+    deep = tmp_path / ("d" * 60) / ("e" * 60)
+    folder = Sample(data_dir=str(deep)).runtime_dir
+    assert len(str(folder / "fetcher.sock")) < 107
+    assert folder == Sample(data_dir=str(deep)).runtime_dir != Sample(data_dir=str(deep / "other")).runtime_dir
