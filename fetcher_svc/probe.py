@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Final, NoReturn
 
 import av
+from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Disposition, Stream
@@ -23,8 +24,10 @@ from mesh.media_type import LIMITS
 MAX_PACKETS: Final = 250_000
 """Twice what 300 s of Opus in its shortest packets, 2.5 ms, come to."""
 
-PRIMING_SECONDS: Final = 0.1
-"""Encoders add this much around sound: MP3 up to 3,409 samples, AAC 3,135. The cap is on what was put in."""
+PRIMING_SAMPLES: Final = 4096
+"""What encoders add around sound (MP3 up to 3,409, AAC 3,135) comes on top of the cap, which is on what was put in."""
+MIN_SAMPLE_RATE: Final = 8000
+"""What a header may say for these samples to last long."""
 
 DEMUXERS: Final = MappingProxyType(
     {
@@ -57,10 +60,10 @@ _CODECS: Final = (
 
 def probe_duration(path: str, content_type: str, media_type: MediaType) -> float:
     """Seconds from the first to the last packet of what plays longest; raises DurationTooLong or UnsupportedMedia."""
-    with Path(path).open("rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as content:
-        # The map has no name, which FFmpeg would take for a URL.
+    with Path(path).open("rb") as file:
         try:
-            with _open_container(content, content_type) as container:
+            # The map has no name, which FFmpeg would take for a URL.
+            with mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as content, _open_container(content, content_type) as container:
                 return _measure(container, media_type)
         except (av.FFmpegError, OSError, ValueError, TypeError, ArithmeticError, EOFError) as problem:
             raise UnsupportedMedia(f"is damaged, or no {content_type} that can be read") from problem
@@ -110,8 +113,7 @@ def _measure(container: InputContainer, media_type: MediaType) -> float:
         has_medium = has_medium or packet.stream.type == media_type
         length = lengths.setdefault(packet.stream.index, _Length())
         length.add(packet)
-        allowed_seconds = cap_seconds + (PRIMING_SECONDS if packet.stream.type == "audio" else 0.0)
-        if length.seconds > allowed_seconds:
+        if length.seconds > cap_seconds + _priming_seconds(packet.stream):
             actual_seconds = max(length.seconds, (container.duration or 0) / av.time_base)
             raise DurationTooLong(f"runs for {actual_seconds:.1f} s or more; {media_type} may run for {cap_seconds:g} s")
     if not has_medium:
@@ -124,6 +126,10 @@ def _plays(stream: Stream, media_type: MediaType) -> bool:
     if stream.type == "video":
         return media_type is MediaType.VIDEO and not stream.disposition & Disposition.attached_pic
     return stream.type == "audio"
+
+
+def _priming_seconds(stream: Stream) -> float:
+    return PRIMING_SAMPLES / max(stream.codec_context.sample_rate, MIN_SAMPLE_RATE) if isinstance(stream, AudioStream) else 0.0
 
 
 class _Length:

@@ -32,17 +32,20 @@ MIN_SETTLED_CELL: Final = 0.85
 MIN_PROPOSED_LIKENESS: Final = 0.60
 _LIKENESS_SIDE: Final = 24
 _MAX_PROPOSALS: Final = 3
+_MAX_GLOBAL_PROPOSALS: Final = 2
 _SURE: Final = 0.85
 MAX_SUBJECT_EVIDENCE: Final = 0.70
 """A shared subject is a match of medium confidence at most: the rest of the picture is another."""
 MAX_COMPOSITION_EVIDENCE: Final = 0.90
+MAX_TEMPLATE_EVIDENCE: Final = 0.775
+"""Just below high confidence."""
 _UPRIGHT_DEGREES: Final = 20.0
 _MIN_REGION_EVIDENCE: Final = 0.45
 _SHOWN_FROM: Final = 0.4
 
-# Evidence to score: two pictures in one frame, or under one interface, reach 0.43; a subject on another background begins at 0.5;
+# Evidence to score: two pictures in one frame, or under one interface, stay below 0.4; a subject on another background begins at 0.5;
 # untouched copies lie above 0.93. Between the points the score only rises.
-CURVE: Final = Curve(((0.0, 0.0), (0.42, 0.40), (0.52, 0.60), (0.78, 0.85), (0.95, 0.97), (1.0, 1.0)))
+CURVE: Final = Curve(((0.0, 0.0), (0.40, 0.40), (0.50, 0.60), (0.78, 0.85), (0.95, 0.97), (1.0, 1.0)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,15 +128,15 @@ def _local_alignments(first: Detail, second: Detail, mirror: bool) -> list[_Alig
 
 
 def _global_alignments(one: Pyramid, two: Pyramid, mirrored_too: bool) -> list[_Alignment]:
-    """The whole of one laid on the whole of the other, in each of eight ways in which they look alike."""
+    """The whole of one laid on the whole of the other, in those of eight ways in which they look most alike."""
     small_1, small_2 = _composition(one), _composition(two)
-    alignments = []
-    for mirror in (False, True) if mirrored_too else (False,):
-        for turns in range(4) if mirrored_too else (0,):
-            turned = np.rot90(small_1[:, ::-1] if mirror else small_1, -turns)
-            if float((turned * small_2).sum()) >= MIN_PROPOSED_LIKENESS:
-                alignments.append(_Alignment(_lay(one, two, turns=turns, mirror=mirror), mirror, is_plain=not (turns or mirror)))
-    return alignments
+    ways = [(turns, mirror) for mirror in (False, True) for turns in range(4)] if mirrored_too else [(0, False)]
+    likeness = [float((np.rot90(small_1[:, ::-1] if mirror else small_1, -turns) * small_2).sum()) for turns, mirror in ways]
+    order = sorted(range(len(ways)), key=lambda way: -likeness[way])[:_MAX_GLOBAL_PROPOSALS]
+    return [
+        _Alignment(_lay(one, two, turns=turns, mirror=mirror), mirror, is_plain=not (turns or mirror))
+        for turns, mirror in (ways[way] for way in order if likeness[way] >= MIN_PROPOSED_LIKENESS)
+    ]
 
 
 def _prove(alignments: list[_Alignment], one: Pyramid, two: Pyramid, pdq_distance: int) -> list[_Finding]:
@@ -147,7 +150,10 @@ def _prove(alignments: list[_Alignment], one: Pyramid, two: Pyramid, pdq_distanc
 
 def _evidence(alignment: _Alignment, proof: Proof, pdq_distance: int) -> float:
     """0 to 1: the strongest of three witnesses, each of which may be silent."""
-    return max(_whole_evidence(alignment, proof), _subject_evidence(alignment, proof), _composition_evidence(alignment, proof, pdq_distance))
+    plain = max(_whole_evidence(alignment, proof), _composition_evidence(alignment, proof, pdq_distance))
+    # Where the shapes agree but the fine print does not, it is one form or template filled in differently.
+    ceiling = MAX_TEMPLATE_EVIDENCE + (1 - MAX_TEMPLATE_EVIDENCE) * _ramp(proof.texture_agreement, 0.80, 0.92)
+    return max(min(plain, ceiling), _subject_evidence(alignment, proof))
 
 
 def _whole_evidence(alignment: _Alignment, proof: Proof) -> float:
@@ -155,14 +161,17 @@ def _whole_evidence(alignment: _Alignment, proof: Proof) -> float:
     coverage = max(proof.query_coverage, proof.reference_coverage)
     support = 1 - np.exp(-(alignment.inliers / 6 + proof.windows / 8))
     agreement = np.cbrt(proof.agreement * proof.texture_agreement * proof.central_agreement)
-    return float(agreement * min(1.0, 1.2 * coverage) * support)
+    # What two pictures wear alike (a frame, an interface, a background) leaves the middle out.
+    worn = 0.6 + 0.4 * _ramp(proof.central_agreement, 0.25, 0.55)
+    return float(agreement * min(1.0, 1.2 * coverage) * support * worn)
 
 
 def _subject_evidence(alignment: _Alignment, proof: Proof) -> float:
     """One subject before two backgrounds: the middle agrees, finely graded and with many features, though the surroundings do not."""
     coverage = max(proof.query_coverage, proof.reference_coverage)
     return MAX_SUBJECT_EVIDENCE * (
-        _ramp(proof.central_agreement, 0.20, 0.52)
+        (0.95 + 0.05 * proof.agreement)
+        * _ramp(proof.central_agreement, 0.20, 0.52)
         * _ramp(alignment.inliers, 10, 40)
         * _ramp(coverage, 0.08, 0.20)
         * _ramp(proof.richness, 0.40, 0.65)
@@ -173,7 +182,7 @@ def _composition_evidence(alignment: _Alignment, proof: Proof, pdq_distance: int
     """Plainly the same composition, though blur, darkness or a thin overlay all over takes the detail."""
     if not alignment.is_plain:
         return 0.0
-    ceiling = MAX_COMPOSITION_EVIDENCE - 0.16 * (1 - _ramp(proof.weakest, 0.0, 0.4))
+    ceiling = MAX_COMPOSITION_EVIDENCE - 0.20 * (1 - _ramp(proof.weakest, 0.1, 0.4))
     return ceiling * _ramp(64 - pdq_distance, 0, 34) * _ramp(proof.agreement, 0.3, 0.6)
 
 

@@ -23,7 +23,7 @@ from mesh.errors import FingerprintMismatch
 ALGORITHM: Final = "mediamesh-image"
 VERSION: Final = 1
 
-CANONICAL_SIDE: Final = 448
+CANONICAL_SIDE: Final = 400
 """Pixels on the longer side of everything that follows: enough for a copy pasted on a tenth of a page, 40 ms of SIFT."""
 MAX_ENLARGEMENT: Final = 2.0
 """Small pictures are enlarged, or their features would not reach SIFT's first octave; beyond this there is nothing to gain."""
@@ -33,7 +33,7 @@ THUMBNAIL_SIDE: Final = 96
 """The dense check of plain copies needs the composition, not the detail."""
 DCT_INPUT_SIDE, DCT_SIDE = 32, 8
 """As imagehash.phash has them: 64 signs of the lowest frequencies."""
-MAX_FEATURES: Final = 600
+MAX_FEATURES: Final = 500
 """42 KB; more cost time in every comparison and find little that 600 well spread ones do not."""
 GREY_JPEG_QUALITY: Final = 60
 """About 17 KB; its artefacts are finer than any window that the dense check averages over. libjpeg's integers are exact."""

@@ -18,15 +18,17 @@ _Floats = NDArray[np.float32]
 _Matrix = NDArray[np.float64]
 
 # The frame is as fine as the coarser of the two pictures there, within these bounds.
-_MAX_FRAME_PX: Final = 256
+_MAX_FRAME_PX: Final = 224
 _MIN_FRAME_PX: Final = 48
 _MIN_OVERLAP: Final = 0.004
+_MIN_CONTENT: Final = 0.01
+_MIN_WINDOW_SHARE: Final = 0.35
 _WINDOWS_PER_FRAME: Final = 12
 _MIN_WINDOW_PX: Final = 9
 _SOFTENING_PX: Final = 0.8
 # Grey levels squared: what a window's variance must pass to count for half, and the noise that correlation forgives.
-_HALF_CONTENT: Final = 30.0
-_NOISE: Final = 3.0
+_HALF_CONTENT: Final = np.float32(25.0)
+_NOISE: Final = np.float32(1.0)
 # Correlation from which a window begins to agree, and from which it agrees wholly.
 _AGREES_FROM: Final = 0.30
 _AGREES_FULLY: Final = 0.80
@@ -66,9 +68,8 @@ class Pyramid:
             size = (max(8, round(self.width * scale)), max(8, round(self.height * scale)))
             small = cv2.resize(self.levels[0], size, interpolation=cv2.INTER_AREA)
             soft = cv2.GaussianBlur(small.astype(np.float32), (0, 0), _SOFTENING_PX)
-            window = _window(max(size))
-            mean = cv2.blur(soft, (window, window))
-            variance = cv2.blur(soft * soft, (window, window)) - mean * mean
+            windows = _Windows(np.ones_like(soft))
+            variance = windows.average(windows.structure(soft) ** 2)
             half = (max(4, size[0] // 2), max(4, size[1] // 2))
             self._content = cv2.resize(_content(variance), half, interpolation=cv2.INTER_AREA)
         return self._content
@@ -103,53 +104,67 @@ def check(query: Pyramid, reference: Pyramid, matrix: _Matrix) -> Proof | None:
     to_query, to_reference, size = frame
     first, first_mask = _draw(query, to_query, size)
     second, second_mask = _draw(reference, to_reference, size)
-    mask = first_mask * second_mask
-    if mask.mean() < 0.1:
+    windows = _Windows(first_mask * second_mask)
+    correlation, power = _correlate(windows.structure(first), windows.structure(second), windows)
+    texture_correlation, texture_power = _correlate(windows.texture(first), windows.texture(second), windows)
+    content, texture_content = _content(power) * windows.usable, _content(texture_power) * windows.usable
+    total = float(content.sum())
+    if total < _MIN_CONTENT * content.size:
         return None
-    window = (_window(max(size)),) * 2
-    share = np.maximum(cv2.blur(mask, window), 1e-6)
-    usable = (share > 0.35) * mask
-
-    def averaged(values: _Floats, over: tuple[int, int] = window) -> _Floats:
-        return cv2.blur(values * mask, over) / (share if over == window else np.maximum(cv2.blur(mask, over), 1e-6))
-
-    mean_1, mean_2 = averaged(first), averaged(second)
-    variance_1 = np.maximum(averaged(first * first) - mean_1**2, 0)
-    variance_2 = np.maximum(averaged(second * second) - mean_2**2, 0)
-    covariance = averaged(first * second) - mean_1 * mean_2
-    correlation = covariance / np.sqrt((variance_1 + _NOISE) * (variance_2 + _NOISE))
-
-    def without_lines(values: _Floats, mean: _Floats) -> _Floats:
-        return values - averaged(values, (window[0], 1)) - averaged(values, (1, window[0])) + mean
-
-    texture_1, texture_2 = without_lines(first, mean_1), without_lines(second, mean_2)
-    power_1, power_2 = averaged(texture_1**2), averaged(texture_2**2)
-    texture_correlation = averaged(texture_1 * texture_2) / np.sqrt((power_1 + _NOISE) * (power_2 + _NOISE))
-
-    content = _content(np.maximum(variance_1, variance_2)) * usable
-    texture_content = _content(np.maximum(power_1, power_2)) * usable
     agrees, texture_agrees = _graded(correlation), _graded(texture_correlation)
-    both = np.minimum(agrees, np.maximum(texture_agrees, agrees * (1 - _content(np.maximum(power_1, power_2)))))
-    total, texture_total = float(content.sum()), float(texture_content.sum())
-    if total < 0.01 * content.size:
-        return None
-    good = (both * usable).astype(np.float32)
+    # Where there is texture it must agree too; where there is none, nothing is asked of it.
+    both = np.minimum(agrees, np.maximum(texture_agrees, agrees * (1 - _content(texture_power))))
+    good = both * windows.usable
     query_map, query_coverage = _covered(query, good, to_query)
     reference_map, reference_coverage = _covered(reference, good, to_reference)
-    central = content * _drawn_centrality(to_query, query, size) * _drawn_centrality(to_reference, reference, size)
+    central = content * _drawn_centrality(query, to_query, size) * _drawn_centrality(reference, to_reference, size)
     return Proof(
-        agreement=float((content * agrees).sum()) / total,
-        texture_agreement=float((texture_content * texture_agrees).sum()) / max(texture_total, 1e-6),
-        central_agreement=float((central * both).sum()) / max(float(central.sum()), 1e-6),
+        agreement=_mean(agrees, content),
+        texture_agreement=_mean(texture_agrees, texture_content),
+        central_agreement=_mean(both, central),
         weakest=_weakest(content, both),
         query_coverage=query_coverage,
         reference_coverage=reference_coverage,
-        fidelity=float((content * correlation).sum()) / total,
+        fidelity=_mean(correlation, content),
         richness=_richness(first, second, good * content),
-        windows=float((content * both).sum()) / window[0] ** 2,
+        windows=float((content * both).sum()) / windows.side**2,
         query_map=query_map,
         reference_map=reference_map,
     )
+
+
+class _Windows:
+    """Averages over square windows of what both pictures fill."""
+
+    def __init__(self, mask: _Floats) -> None:
+        self.side = _window(max(mask.shape))
+        self._mask = None if mask.all() else mask
+        self.usable: _Floats = mask * (self._blur(mask, self.side, self.side) > _MIN_WINDOW_SHARE)
+
+    def average(self, values: _Floats, across: int = 0, down: int = 0) -> _Floats:
+        across, down = across or self.side, down or self.side
+        if self._mask is None:
+            return self._blur(values, across, down)
+        return self._blur(values * self._mask, across, down) / np.maximum(self._blur(self._mask, across, down), np.float32(1e-6))
+
+    def structure(self, values: _Floats) -> _Floats:
+        """What stands out from the window's mean."""
+        return values - self.average(values)
+
+    def texture(self, values: _Floats) -> _Floats:
+        """What stands out from the window's rows and columns as well: letters, not lines of text."""
+        return values - self.average(values, down=1) - self.average(values, across=1) + self.average(values)
+
+    @staticmethod
+    def _blur(values: _Floats, across: int, down: int) -> _Floats:
+        return cv2.blur(values, (across, down))
+
+
+def _correlate(first: _Floats, second: _Floats, windows: _Windows) -> tuple[_Floats, _Floats]:
+    """The correlation of every window, and its variance on the side that has more."""
+    power_1, power_2 = windows.average(first * first), windows.average(second * second)
+    correlation: _Floats = windows.average(first * second) / np.sqrt((power_1 + _NOISE) * (power_2 + _NOISE))
+    return correlation, np.maximum(power_1, power_2)
 
 
 def _frame(query: Pyramid, reference: Pyramid, matrix: _Matrix) -> tuple[_Matrix, _Matrix, tuple[int, int]] | None:
@@ -206,11 +221,15 @@ def _covered(picture: Pyramid, good: _Floats, to_picture: _Matrix) -> tuple[_Flo
     return found, float((found * content).sum()) / max(float(content.sum()), 1e-6)
 
 
-def _drawn_centrality(to_picture: _Matrix, picture: Pyramid, size: tuple[int, int]) -> _Floats:
+def _drawn_centrality(picture: Pyramid, to_picture: _Matrix, size: tuple[int, int]) -> _Floats:
     """1 in the middle of the picture, falling towards its edges: what frames an asset stands at the edge."""
     side = _CENTRALITY.shape[0]
     shrink = np.diag([side / picture.width, side / picture.height, 1.0])
     return cv2.warpPerspective(_CENTRALITY, shrink @ to_picture, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderValue=0)
+
+
+def _mean(values: _Floats, weights: _Floats) -> float:
+    return float((values * weights).sum()) / max(float(weights.sum()), 1e-6)
 
 
 def _richness(first: _Floats, second: _Floats, weight: _Floats) -> float:
@@ -219,7 +238,7 @@ def _richness(first: _Floats, second: _Floats, weight: _Floats) -> float:
     for values in (first, second):
         mean = cv2.blur(values, (5, 5))
         varies *= cv2.blur(values * values, (5, 5)) - mean * mean > _FLAT
-    return float((varies * weight).sum()) / max(float(weight.sum()), 1e-6)
+    return _mean(varies, weight)
 
 
 def _weakest(content: _Floats, agrees: _Floats) -> float:
@@ -236,7 +255,7 @@ def _window(longest_px: int) -> int:
 
 def _content(variance: _Floats) -> _Floats:
     variance = np.maximum(variance, 0)
-    return variance / (variance + np.float32(_HALF_CONTENT))
+    return variance / (variance + _HALF_CONTENT)
 
 
 def _graded(correlation: _Floats) -> _Floats:

@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar, TypeVarTuple
 
 from mesh import call
@@ -158,6 +158,8 @@ class Matcher:
         return await self._run(self._room.explicit_hashes, asset.media.path, asset.fingerprint)
 
     async def _compare(self, query: Fingerprint, reference: Fingerprint, options: MatchOptions) -> Comparison | None:
+        # What the next layer would be made from is of no use to a comparison, and costly to hand over.
+        query, reference = (replace(side, working=b"", terms=(), term_positions=()) for side in (query, reference))
         return await self._run(self._room.compare, query, reference, options)
 
     async def _run(self, function: Callable[[*Arguments], Outcome], *arguments: *Arguments) -> Outcome:

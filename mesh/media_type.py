@@ -85,6 +85,7 @@ _SIGNATURES: Final = tuple(
 
 _HEVC_BRANDS: Final = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"}
 _AV1_BRANDS: Final = {b"avif", b"avis"}
+_RAW_BRAND: Final = b"crx "  # a camera's raw file, which calls itself compatible with films
 _STILL_BRANDS: Final = {b"mif1", b"msf1", b"miaf"}
 _SOUND_BRANDS: Final = {b"M4A ", b"M4B ", b"M4P "}
 _FILM_BRAND: Final = re.compile(rb"iso[m1-9]|mp4[12]|avc1|M4V.|MSNV|dash|3g[p2].|F4V |mmp4|cmfc")
@@ -92,7 +93,7 @@ _FILM_BRAND: Final = re.compile(rb"iso[m1-9]|mp4[12]|avc1|M4V.|MSNV|dash|3g[p2].
 
 def _iso_media(head: bytes) -> str | None:
     """By the brand that the file calls its own, then by those it is compatible with (ISO/IEC 14496-12, section 4.3)."""
-    if head[4:8] != b"ftyp":
+    if head[4:8] != b"ftyp" or head[8:12] == _RAW_BRAND:
         return None
     brands = [head[8:12], *(head[at : at + 4] for at in range(16, min(int.from_bytes(head[:4], "big"), len(head) - 3), 4))]
     for brand in brands:

@@ -12,10 +12,13 @@ import http.client
 import importlib.util
 import os
 import signal
+import socket
 import sys
 import time
 from dataclasses import dataclass
-from typing import IO, Final
+from typing import IO, Annotated, Final
+
+from msgspec import Meta
 
 from mesh.server import until_told_to_stop
 from mesh.settings import InvalidSettings, MeshSettings, exit_on_invalid, make_runtime_dir, read_settings
@@ -31,13 +34,14 @@ _PR_SET_PDEATHSIG: Final = 1
 
 class Settings(MeshSettings, frozen=True, kw_only=True):
     gateway_host: str = "127.0.0.1"
-    gateway_port: int = 8080
+    gateway_port: Annotated[int, Meta(ge=1, le=65535)] = 8080
 
 
 def run() -> None:
     try:
         settings = read_settings(Settings)
         lock = _lock(settings)
+        _check_port(settings)
     except InvalidSettings as problem:
         exit_on_invalid(problem)
     with lock:
@@ -53,6 +57,15 @@ def _lock(settings: Settings) -> IO[str]:
         lock.close()
         raise InvalidSettings(f"a mesh already runs on DATA_DIR={settings.data_dir}; give this one another") from None
     return lock
+
+
+def _check_port(settings: Settings) -> None:
+    """Found out before anything is started, and never mistaken for ours when another mesh answers there."""
+    try:
+        socket.create_server((settings.gateway_host, settings.gateway_port)).close()
+    except OSError as problem:
+        address = f"{settings.gateway_host}:{settings.gateway_port}"
+        raise InvalidSettings(f"cannot listen on {address} ({problem.strerror}); set GATEWAY_PORT to a free port") from problem
 
 
 async def _supervise(settings: Settings) -> int:

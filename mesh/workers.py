@@ -200,11 +200,15 @@ class WorkerPool:
             except (OSError, EOFError) as error:
                 LOG.error("%s: a worker did not come up: %r", self.name, error)
                 await asyncio.sleep(REBIRTH_DELAY_SECONDS)
-            else:
+                continue
+            if nursery is self._nursery:
                 self.sandbox = worker.sandbox
                 self._alive[worker.pid] = worker
                 self._idle.put_nowait(worker)
-                return
+            else:  # of a nursery that has died meanwhile, so nobody would tell of its death
+                worker.kill()
+                worker.bury(None)
+            return
 
     async def _watch(self, nursery: _Nursery) -> None:
         """Replaces each worker that died, whyever, and the nursery itself should it die, which takes all workers with it."""

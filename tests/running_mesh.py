@@ -74,7 +74,7 @@ class RunningMesh:
 
     def get(self, path: str, *, patient: bool = False) -> Answer:
         try:
-            return self.request("GET", path)
+            return self.request("GET", path, timeout_seconds=2 if patient else 60)
         except OSError:
             if not patient:
                 raise
@@ -86,8 +86,10 @@ class RunningMesh:
     def post(self, path: str, body: object, **headers: str) -> Answer:
         return self.request("POST", path, json.dumps(body).encode(), {"Content-Type": "application/json", **headers})
 
-    def request(self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> Answer:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+    def request(
+        self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None, timeout_seconds: float = 60
+    ) -> Answer:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout_seconds)
         try:
             connection.request(method, path, body, headers or {})
             response = connection.getresponse()

@@ -31,7 +31,8 @@ class Picture:
 
 def decode_image(data: bytes | memoryview, *, max_side: int) -> Picture:
     """The longer side of the pixels is exactly `max_side` where the picture is larger; a smaller one keeps its size."""
-    content_type = sniff(bytes(data[:SNIFF_BYTES]))
+    data = bytes(data)
+    content_type = sniff(data[:SNIFF_BYTES])
     if content_type is None or not accepts(MediaType.IMAGE, content_type):
         raise UnsupportedMedia("The file is not an image that is read here: JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC or AVIF.")
     try:

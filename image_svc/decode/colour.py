@@ -76,8 +76,9 @@ def _in_srgb(image: Image.Image, profile: bytes) -> Image.Image:
 
 
 def _on_matte(image: Image.Image, alpha: Image.Image) -> Image.Image:
-    """White, because that is what cut-outs are flattened on, so that the flat copy becomes the same picture; a mid-grey is nobody's
-    background and halves the contrast of every outline. Only what would vanish on white, a white logo, is laid on black.
+    """White, because cut-outs are flattened on white: that copy becomes the very same picture, and one on black no harder to find than
+    the two flat copies are for each other. A mid-grey lies between them and is near to neither: it halves every outline's contrast.
+    Only what would vanish on white, a white logo, is laid on black.
     """
     visible = ImageStat.Stat(image.convert("L"), alpha.point(lambda a: 255 if a >= 128 else 0))
     matte = "black" if visible.count[0] and visible.mean[0] >= NEARLY_WHITE else "white"

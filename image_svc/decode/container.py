@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Iterator
 from typing import Final
 
 from mesh.errors import UnsupportedMedia
@@ -19,6 +20,9 @@ MAX_PIXELS_OF_ALL_SCANS: Final = 1_000_000_000
 
 MAX_PARTS: Final = 100_000
 """Segments, chunks or strips; Pillow handles each in Python. 15 MB of PNG in the usual 8 KiB chunks are 1,900."""
+
+MAX_EXIF_SEGMENTS: Final = 4
+"""Of a JPEG; the standard knows one. Pillow joins them, and then copies each tag's value, which may be all of them."""
 
 MAX_GIF_BLOCKS: Final = 1_000_000
 """15 MB of full blocks are 61,000."""
@@ -33,43 +37,54 @@ CUT: Final = "The image is truncated: it ends before its last part does."
 TOO_MANY_PARTS: Final = "The image is built of more parts than any picture needs."
 
 
-def check_container(data: bytes | memoryview, content_type: str) -> None:
+def check_container(data: bytes, content_type: str) -> None:
     check = _CHECKS.get(content_type)
     if check is not None:
         check(data)
 
 
-def _check_jpeg(data: bytes | memoryview) -> None:
-    """Walks the segments, so that neither a thumbnail inside one nor what follows the end counts."""
-    scans = parts = skipped = 0
-    max_scans = MAX_SCANS
-    position = 2
-    while (marker := _MARKER.search(data, position)) is not None:
-        skipped += marker.end() - 2 - position if scans == 0 else 0
-        code, position = data[marker.end() - 1], marker.end()
-        if code == 0xD9:
-            break
-        if code == 0x01 or 0xD0 <= code <= 0xD8:  # these have no length; inside a scan the restarts are all of them
-            continue
-        parts, scans = parts + 1, scans + (code == 0xDA)
-        if code in _FRAME_MARKERS:
+def _check_jpeg(data: bytes) -> None:
+    scans, max_scans, end_of_last = 0, MAX_SCANS, 2
+    skipped = exif_segments = 0
+    for parts, (code, position, length) in enumerate(jpeg_segments(data)):
+        if code in JPEG_FRAME_MARKERS:
             height, width = struct.unpack_from(">HH", data, position + 3)
             max_scans = min(MAX_SCANS, MAX_PIXELS_OF_ALL_SCANS // max(1, height * width))
+        skipped += position - 2 - end_of_last if scans == 0 else 0
+        end_of_last = position + length
+        exif_segments += code == 0xE1 and data.startswith(b"Exif\0\0", position + 2)
+        if code == 0xDA:
+            if scans == 0 and data.count(b"\xff\xda", end_of_last) < max_scans:
+                return  # not even by chance could there be too many: the common case, ten times as fast as to walk on
+            scans += 1
         if scans > max_scans:
             raise UnsupportedMedia(f"The JPEG has more than {max_scans} scans.")
-        if parts > MAX_PARTS or skipped > MAX_BYTES_BETWEEN_SEGMENTS:
+        if parts > MAX_PARTS or skipped > MAX_BYTES_BETWEEN_SEGMENTS or exif_segments > MAX_EXIF_SEGMENTS:
             raise UnsupportedMedia(TOO_MANY_PARTS)
+
+
+def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """The marker, place and length of each, up to the end of the picture: neither a thumbnail inside one nor what follows counts."""
+    position = 2
+    while (marker := _MARKER.search(data, position)) is not None:
+        code, position = data[marker.end() - 1], marker.end()
+        if code == 0xD9:
+            return
+        if code == 0x01 or 0xD0 <= code <= 0xD8:  # these have no length; inside a scan the restarts are all of them
+            continue
         if position + 2 > len(data):
             raise UnsupportedMedia(CUT)
-        position += int.from_bytes(data[position : position + 2], "big")
+        length = int.from_bytes(data[position : position + 2], "big")
+        yield code, position, length
+        position += length
 
 
 # In entropy-coded data FF is followed by 00, or by D0 to D7 at a restart (ITU-T T.81, B.1.1).
 _MARKER: Final = re.compile(rb"\xff+[\x01-\xcf\xd8-\xfe]", re.DOTALL)
-_FRAME_MARKERS: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+JPEG_FRAME_MARKERS: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
-def _check_png(data: bytes | memoryview) -> None:
+def _check_png(data: bytes) -> None:
     position = 8
     for _ in range(MAX_PARTS):
         if position + 12 > len(data):
@@ -83,7 +98,7 @@ def _check_png(data: bytes | memoryview) -> None:
     raise UnsupportedMedia(TOO_MANY_PARTS)
 
 
-def _check_gif(data: bytes | memoryview) -> None:
+def _check_gif(data: bytes) -> None:
     """Blocks must be whole; that nothing but the trailer is missing is forgiven, as browsers do."""
     position = 13 + _gif_palette_bytes(data[10])
     blocks = 0
@@ -105,26 +120,31 @@ def _gif_palette_bytes(flags: int) -> int:
     return 3 * 2 ** ((flags & 7) + 1) if flags & 0x80 else 0
 
 
-def _check_bmp(data: bytes | memoryview) -> None:
+def _check_bmp(data: bytes) -> None:
     (header_bytes,) = struct.unpack_from("<I", data, 14)
     compression = struct.unpack_from("<I", data, 30)[0] if header_bytes >= 40 else 0
     if compression in (1, 2) and len(data) > MAX_RUN_LENGTH_BYTES:
         raise UnsupportedMedia(f"A run-length coded BMP may have {MAX_RUN_LENGTH_BYTES} bytes; this one has {len(data)}.")
 
 
-def _check_tiff(data: bytes | memoryview) -> None:
-    """Only the first directory is ever read; its longest list is that of the strips or tiles."""
+def _check_tiff(data: bytes) -> None:
+    """Only the first directory is ever read. Its values lie side by side in the file, so they cannot be longer than it is."""
     order = "<" if data[:2] == b"II" else ">"
     (position,) = struct.unpack_from(order + "I", data, 4)
     (entries,) = struct.unpack_from(order + "H", data, position)
-    for entry in range(entries):
-        (values,) = struct.unpack_from(order + "I", data, position + 2 + 12 * entry + 4)
-        (tag,) = struct.unpack_from(order + "H", data, position + 2 + 12 * entry)
-        if tag in (273, 324) and values > MAX_PARTS:
+    directory = data[position + 2 : position + 2 + 12 * entries]
+    value_bytes = 0
+    for tag, kind, values, _ in struct.iter_unpack(order + "HHII", directory):
+        value_bytes += values * _TIFF_VALUE_BYTES.get(kind, 0)
+        if (tag in _TIFF_STRIP_LISTS and values > MAX_PARTS) or value_bytes > 2 * len(data):
             raise UnsupportedMedia(TOO_MANY_PARTS)
 
 
-def _check_boxes(data: bytes | memoryview) -> None:
+_TIFF_STRIP_LISTS: Final = (273, 324)
+_TIFF_VALUE_BYTES: Final = dict(enumerate((1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8), start=1))
+
+
+def _check_boxes(data: bytes) -> None:
     """ISO base media: the outermost boxes must lie inside the file."""
     position = 0
     while position + 8 <= len(data):

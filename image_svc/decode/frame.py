@@ -26,10 +26,15 @@ from PIL import (
     TiffImagePlugin,
 )
 
+from image_svc.decode.container import JPEG_FRAME_MARKERS, jpeg_segments
+from image_svc.decode.deep_jpeg import read_deep_jpeg, with_8_bits
 from mesh.errors import FileTooLarge, UnsupportedMedia
 
 MAX_PIXELS: Final = 50_000_000
 MAX_SIDE_PIXELS: Final = 16_384
+
+MAX_EXIF_BYTES: Final = 65_536
+"""The orientation stands at its beginning. A hostile one makes Pillow copy all of it for each of its tags."""
 
 # One worker is one core; and neither an embedded thumbnail nor a depth map is the picture.
 pillow_heif.options.DECODE_THREADS = AvifImagePlugin.DEFAULT_MAX_THREADS = 1
@@ -48,7 +53,7 @@ class Frame:
     profile: bytes
 
 
-def read_frame(data: bytes | memoryview, content_type: str, max_side: int) -> Frame:
+def read_frame(data: bytes, content_type: str, max_side: int) -> Frame:
     if content_type == "image/jpeg":
         return _read_jpeg(data, max_side)
     if content_type == "image/webp":
@@ -72,6 +77,8 @@ _OPENERS: Final[dict[str, Callable[[BytesIO], ImageFile.ImageFile]]] = {
 
 def _frame(image: Image.Image, width: int, height: int, described: Image.Image) -> Frame:
     """`described` carries the metadata; Pillow looks for the orientation in EXIF, then in XMP."""
+    if exif := described.info.get("exif"):
+        described.info["exif"] = exif[:MAX_EXIF_BYTES]
     try:
         orientation = int(described.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:  # a broken description of an unbroken picture
@@ -89,10 +96,16 @@ def _check_size(width: int, height: int) -> None:
         )
 
 
-def _read_jpeg(data: bytes | memoryview, max_side: int) -> Frame:
-    header = JpegImagePlugin.JpegImageFile(BytesIO(data))
+def _read_jpeg(data: bytes, max_side: int) -> Frame:
+    _, place, _ = next(segment for segment in jpeg_segments(data) if segment[0] in JPEG_FRAME_MARKERS)
+    bits = data[place + 2]
+    header = JpegImagePlugin.JpegImageFile(BytesIO(data if bits == 8 else with_8_bits(data, place + 2)))
     width, height = header.size
     _check_size(width, height)
+    if bits == 12:
+        return _frame(read_deep_jpeg(data, MAX_PIXELS), width, height, header)
+    if simplejpeg.decode_jpeg_header(data, strict=False)[:2] != (height, width):
+        raise UnsupportedMedia("The image is damaged: it states two sizes.")
     colours = {"L": "GRAY", "CMYK": "CMYK"}.get(header.mode, "RGB")
     scale = min(1.0, max_side / max(width, height))
     sides = {"min_width": round(width * scale), "min_height": round(height * scale), "min_factor": 1}
@@ -117,7 +130,7 @@ _HARMLESS_TO_LIBJPEG: Final = (
 """Its warnings after which the picture is whole; at all others it fills in grey (jerror.h, JWRN_*)."""
 
 
-def _read_webp(data: bytes | memoryview) -> Frame:
+def _read_webp(data: bytes) -> Frame:
     """By OpenCV, in half of the time and memory of Pillow, which always decodes to an animation's canvases."""
     chunks = _webp_chunks(data)
     width, height = _webp_size(chunks)
@@ -133,7 +146,7 @@ def _read_webp(data: bytes | memoryview) -> Frame:
     return _frame(image, width, height, image)
 
 
-def _webp_chunks(data: bytes | memoryview) -> dict[bytes, memoryview]:
+def _webp_chunks(data: bytes) -> dict[bytes, memoryview]:
     """The first of each name (RFC 9649, section 2)."""
     view, position = memoryview(data), 12
     chunks: dict[bytes, memoryview] = {}

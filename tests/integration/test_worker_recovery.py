@@ -125,6 +125,19 @@ def test_the_pool_recovers_when_its_nursery_is_killed(run: Run) -> None:
 
 
 @on_both_loops
+def test_the_pool_recovers_when_its_nursery_is_killed_while_workers_are_born(run: Run) -> None:
+    async def scenario() -> None:
+        async with make_pool() as pool, asyncio.timeout(LIMIT_SECONDS):
+            for _ in range(10):
+                end(await pid_as_soon_as_available(pool))
+                await asyncio.sleep(0)
+                end(nursery())
+            assert len({await pid_as_soon_as_available(pool) for _ in range(10)}) <= 2
+
+    run(scenario())
+
+
+@on_both_loops
 def test_crashes_among_many_tasks_cost_exactly_those_tasks(run: Run) -> None:
     async def scenario() -> None:
         numbers = iter(range(300))

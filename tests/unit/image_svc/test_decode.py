@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import struct
 import time
 import zlib
@@ -187,6 +188,33 @@ def test_every_way_of_storing_colour_is_read(data: bytes, expected: Pixels, tole
     assert difference(decoded(data), expected) <= tolerance
 
 
+# By libjpeg-turbo 3; no library at hand writes them. Red rises by 100 a row and 40 a column, green half as fast, blue falls.
+TWELVE_BITS_GREY: Final = base64.b85decode(
+    "|JeWF01!$>Nk#wx0RR9200961|JwjV00RO70|EjA0|NsD0|NvF2n7WM1O*BQ2L=cX3JeSj3JVJj4iXRz4iOFu3lJ6%5fc;@6%`B*7Z?^47!ni}6#u~h3k(1l03ZPY5di"
+    "<h02TlN0RaF200000000000000A2@U_m02>eh00#j80000000000000002?{4QL{j1Z+5iXv0RR9$0MEoJBsfDi_^H6vib)O-&HgHIHByp8gfoANoDEc@kl_s9;->^vD"
+    "I_>UH~6W*)k;YY5Y7H7a5YkrLxeMbikuBtq>$kZ-{PkPR4F7lLpS)Tz|~4g4iL@$DsVMol0$?ue~O$9RHTsM4Bz6X2mjd"
+)
+TWELVE_BITS_COLOUR: Final = base64.b85decode(
+    "|JeWF01!$>Nk#wx0RR9200961|JwjV00RO70|EjA0|NsD0|NvF2n7WM1O*BQ2L=cX3JeSj3JVJj4iXRz4iOFu3lJ6%5fc;@6%`B*7Z?^47!ni}6#v@*LjeN>1O)^I2?Y"
+    "fS6b%av6ciK`6ciK`6ciK`6ciK`6ciK`6ciK`6ciK`6ciK`6ciK`6ciK`6ciK`6ciK`6cqo#01*rT7yuvx0U`hb5di}c0sq7R7ytnQ0RaI30000000000000R93J47U!"
+    "~h%+009L70RaF2000000000000;>sG(%A#;s3+{7XbhR0RR910000000000000OI3k?6n04Nav00RRI0{{R300000000002ni%5K>-2>3L_>nG(u5Q;X~5X|Jncy0|5X"
+    "65d#qbKLGIjB^FDk1I&hDC^B6*9%N~iD6(BR9%M5KMUv^j`{qW&MKG=Lp1gd#y@F`FrDhAiZ9NRlB?e2U1I)e*%28yxa6HJ<B2i?za6HInQi~<if#yV;)WWyMdhzn|_8"
+    "I8ArDhAiZ9NV$N-UR72bm1YQDnMsJjjTSnwTkxm2Q6Wg#Q4bY!dEW==Q~nXvyjsgrdoG;CYbDB^FDk1Mis;5^qxlF*2>s-cX<P4D?;gy&l-HZ5cgB|Je"
+)
+RISING: Final = np.add.outer(np.arange(24) * 100, np.arange(32) * 40) / 16
+
+
+def test_jpeg_of_12_bits_is_read() -> None:
+    assert difference(decoded(TWELVE_BITS_GREY), np.dstack([RISING] * 3).astype(np.uint8)) < 1.5
+    assert difference(decoded(TWELVE_BITS_COLOUR), np.dstack([RISING, RISING / 2, 255 - RISING]).astype(np.uint8)) < 3
+
+
+@pytest.mark.parametrize("share", [0.5, 0.9])
+def test_a_truncated_jpeg_of_12_bits_is_refused(share: float) -> None:
+    with pytest.raises(UnsupportedMedia, match="truncated or damaged"):
+        decode_image(TWELVE_BITS_COLOUR[: int(len(TWELVE_BITS_COLOUR) * share)], max_side=512)
+
+
 def test_samples_that_are_no_numbers_are_black_or_white() -> None:
     samples = np.array([[np.nan, np.inf, -np.inf, 0.5]], np.float32)
     assert decoded(encoded(Image.fromarray(samples), "TIFF"))[0, :, 0].tolist() == [0, 255, 0, 128]
@@ -356,6 +384,12 @@ def striped_tiff(strips: int) -> bytes:
     return struct.pack("<2sHI", b"II", 42, 8) + directory.ljust(192, b"\0") + b"\1\0\0\0" * strips
 
 
+def hostile_exif(value_bytes: int) -> bytes:
+    """One tag, five thousand times, each of them as long as everything."""
+    entries = struct.pack("<HHII", 0x10F, 7, value_bytes, 0) * 5000
+    return b"II*\0\x08\0\0\0" + struct.pack("<H", 5000) + entries + bytes(value_bytes)
+
+
 TINY_PNG: Final = encoded(photo(5, 16, 16), "PNG")
 TINY_JPEG: Final = encoded(photo(5, 16, 16), "JPEG")
 TINY_GIF: Final = encoded(Image.new("P", (16, 16)), "GIF")
@@ -400,6 +434,12 @@ def test_the_cap_on_pixels_holds_for_every_type_that_states_them_its_own_way() -
         pytest.param(encoded(PHOTO, "BMP")[:28] + b"\x28" + encoded(PHOTO, "BMP")[29:], "damaged", id="BMP of 40 bits a pixel"),
         pytest.param(run_length_bmp(1_000_000), "run-length", id="BMP of a million runs"),
         pytest.param(striped_tiff(1_000_000), "more parts", id="TIFF of a million strips"),
+        pytest.param(hostile_exif(10_000_000), "more parts", id="TIFF of five thousand long tags"),
+        pytest.param(
+            TINY_JPEG[:2] + (b"\xff\xe1\xff\xffExif\0\0" + hostile_exif(5519)) * 100 + TINY_JPEG[2:],
+            "more parts",
+            id="JPEG with a hundred EXIF",
+        ),
     ],
 )
 def test_a_bomb_is_refused_in_little_time(data: bytes, reason: str) -> None:
@@ -412,6 +452,7 @@ def test_a_bomb_is_refused_in_little_time(data: bytes, reason: str) -> None:
 @pytest.mark.parametrize(
     "data",
     [
+        pytest.param(behind_png_header(TINY_PNG, png_chunk(b"eXIf", hostile_exif(10_000_000))), id="PNG with a hostile EXIF"),
         pytest.param(TINY_GIF[:-1] + b"\x2c\0\0\0\0\1\0\1\0\0\2\2\x44\1\0" * 200_000 + b";", id="GIF of 200,000 frames"),
         pytest.param(encoded(PHOTO, "TIFF", save_all=True, append_images=[Image.fromarray(PHOTO)] * 20), id="TIFF of 21 pages"),
         pytest.param(encoded(Image.new("RGBA", (8000, 6250), (9, 9, 9, 99)), "PNG", compress_level=1), id="PNG of 50 megapixels"),
