@@ -19,8 +19,8 @@ class Settings(MeshSettings, frozen=True, kw_only=True):
     # Instead of those of /etc/resolv.conf: address or address:port.
     fetcher_name_servers: tuple[str, ...] = ()
     # At once; more are `overloaded`. The bytes are of sound and film, which are kept until it is known how long they run.
-    fetcher_max_fetches: Count = 64
-    fetcher_max_fetches_per_host: Count = 32
+    fetcher_max_fetches: Count = 128
+    fetcher_max_fetches_per_host: Count = 64
     fetcher_max_held_bytes: Annotated[int, Meta(ge=100 * 1024 * 1024)] = 1024 * 1024 * 1024
     # Processes that find out how long media run; what a file may take in one above what it takes idle.
     fetcher_workers: Count = 1

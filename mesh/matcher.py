@@ -13,6 +13,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar, TypeVarTuple
 
+from prometheus_client import Counter, Gauge, Histogram
+
 from mesh import call
 from mesh.errors import FingerprintMismatch, InvalidRequest, MeshError, Overloaded
 from mesh.fetching import FetcherClient
@@ -30,6 +32,12 @@ STAGES: Final = ("fetch", "decode", "fingerprint")
 """Where the time of one side goes; comparing comes after both."""
 
 SCORE_DIGITS: Final = 4
+
+RESULTS = Counter("mediamesh_results_total", "Comparisons by how sure they came out.", ["media_type", "confidence"])
+STAGE_SECONDS = Histogram("mediamesh_stage_seconds", "Time in each stage of a match, of the slower side.", ["media_type", "stage"])
+CACHE_BYTES = Gauge("mediamesh_fingerprint_cache_bytes", "Fingerprints kept.", ["media_type"])
+WORKERS_BUSY = Gauge("mediamesh_workers_busy", "Tasks that are running.", ["media_type"])
+WORKERS_WAITED_FOR = Gauge("mediamesh_tasks_waiting", "Tasks that wait for a worker.", ["media_type"])
 
 TASK_SECONDS: Final = 20.0
 """A file that takes a worker longer than this is not an honest one."""
@@ -72,6 +80,9 @@ class Matcher:
         self._cache = cache
         self._max_under_way = max_under_way
         self._under_way = 0
+        CACHE_BYTES.labels(room.media_type).set_function(lambda: cache.size_bytes)
+        WORKERS_BUSY.labels(room.media_type).set_function(lambda: workers.running)
+        WORKERS_WAITED_FOR.labels(room.media_type).set_function(lambda: workers.waiting)
 
     async def match(self, source_url: str, target_url: str, options: MatchOptions) -> MatchResult:
         """Both assets fetched and fingerprinted side by side, then compared."""
@@ -185,9 +196,13 @@ class Matcher:
             raise InvalidRequest("this pair cannot be settled by outlines: send fingerprints with all their layers")
         medium, include = self._room.media_type, options.include
         score = round(min(1.0, max(0.0, comparison.score)), SCORE_DIGITS)
+        confidence = Confidence(self._room.confidence_label(medium, score))
+        RESULTS.labels(medium, confidence).inc()
+        for stage, milliseconds in timings.items():
+            STAGE_SECONDS.labels(medium, stage).observe(milliseconds / 1000)
         return MatchResult(
             match=self._room.is_match(medium, score, profile=options.profile, threshold=options.threshold),
-            confidence=Confidence(self._room.confidence_label(medium, score)),
+            confidence=confidence,
             similarity_score=score,
             processing_time_ms=int(processing_ms),
             media_type=medium,

@@ -9,6 +9,8 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 
+from PIL import Image
+
 from image_svc.decode.colour import Pixels, as_rgb
 from image_svc.decode.container import check_container
 from image_svc.decode.frame import read_frame
@@ -43,7 +45,7 @@ def decode_image(data: bytes | memoryview, *, max_side: int) -> Picture:
             pixels = as_rgb(reduce_to(frame.image, max_side), frame.profile)
     except MeshError:
         raise
-    except MemoryError as error:
+    except (MemoryError, Image.DecompressionBombError) as error:  # Pillow's own cap, where a frame is larger than its canvas
         raise FileTooLarge("The image takes more memory to decode than one image may.") from error
     except Exception as error:  # decoders raise whatever they stumble over: ValueError, SyntaxError, struct.error, cv2.error …
         raise UnsupportedMedia("The image is truncated or damaged.") from error

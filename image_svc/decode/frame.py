@@ -33,9 +33,6 @@ from mesh.errors import FileTooLarge, UnsupportedMedia
 MAX_PIXELS: Final = 50_000_000
 MAX_SIDE_PIXELS: Final = 16_384
 
-MAX_EXIF_BYTES: Final = 65_536
-"""The orientation stands at its beginning. A hostile one makes Pillow copy all of it for each of its tags."""
-
 # One worker is one core; and neither an embedded thumbnail nor a depth map is the picture.
 pillow_heif.options.DECODE_THREADS = AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 pillow_heif.options.THUMBNAILS = pillow_heif.options.DEPTH_IMAGES = pillow_heif.options.AUX_IMAGES = False
@@ -77,8 +74,6 @@ _OPENERS: Final[dict[str, Callable[[BytesIO], ImageFile.ImageFile]]] = {
 
 def _frame(image: Image.Image, width: int, height: int, described: Image.Image) -> Frame:
     """`described` carries the metadata; Pillow looks for the orientation in EXIF, then in XMP."""
-    if exif := described.info.get("exif"):
-        described.info["exif"] = exif[:MAX_EXIF_BYTES]
     try:
         orientation = int(described.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:  # a broken description of an unbroken picture

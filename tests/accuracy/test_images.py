@@ -1,4 +1,4 @@
-"""Floors of recall, an edit each, and no false match, on pictures that the tests draw. Real media are harder: they are measured elsewhere."""
+"""Floors of recall, an edit each, and no false match, on pictures that the tests draw. Real media are harder, and measured apart."""
 
 from __future__ import annotations
 

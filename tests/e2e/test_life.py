@@ -6,13 +6,14 @@ import signal
 import socket
 import time
 from pathlib import Path
+from urllib.request import urlopen
 
 import psutil
 import pytest
 
 from tests.origin import Origin
 from tests.pictures import encoded, photo
-from tests.running_mesh import RunningMesh
+from tests.running_mesh import RunningMesh, free_port
 
 RECOVERY_SECONDS = 5.0
 
@@ -38,7 +39,7 @@ def test_service_that_dies_is_started_again(own_mesh: RunningMesh, picture: str,
         assert mesh.match(picture, picture).status == 200
         processes_of(mesh)[module].kill()
         deadline = time.monotonic() + RECOVERY_SECONDS
-        statuses = []
+        statuses: list[int] = []
         while not statuses or statuses[-1] != 200:
             assert time.monotonic() < deadline, statuses
             try:
@@ -123,3 +124,14 @@ def test_first_request_after_ready_is_as_quick_as_any(own_mesh: RunningMesh, ori
             assert mesh.match(source, target).status == 200
             times.append(time.perf_counter() - started)
     assert times[0] <= 1.5 * max(times[1:])
+
+
+def test_metrics_of_every_service_are_on_a_port_of_their_own(tmp_path: Path, picture: str) -> None:
+    ports = {name: free_port() for name in ("GATEWAY", "IMAGE", "FETCHER")}
+    with RunningMesh(tmp_path, IMAGE_WORKERS="1", **{f"{name}_METRICS_PORT": str(port) for name, port in ports.items()}) as mesh:
+        mesh.match(picture, picture)
+        pages = {name: urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5).read().decode() for name, port in ports.items()}
+    assert 'mediamesh_http_requests_total{code="ok",route="/image/match",status="200"} 1.0' in pages["GATEWAY"]
+    assert 'mediamesh_results_total{confidence="high",media_type="image"} 1.0' in pages["IMAGE"]
+    assert 'mediamesh_calls_total{code="ok",method="Fetch"} 2.0' in pages["FETCHER"]
+    assert not any("127.0.0.1:" in page or "life.jpg" in page for page in pages.values())
