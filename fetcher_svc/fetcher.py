@@ -74,7 +74,6 @@ class Fetcher:
             media.write(first_bytes)
             while piece := await answer.read(max_bytes):
                 media.write(piece)
-            answer.close()
             media.seal()
             duration_seconds = await self._probe(media.path, content_type, media_type)
             yield Head(content_type, media.size_bytes, duration_seconds)

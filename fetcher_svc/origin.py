@@ -74,20 +74,16 @@ class Origin:
             auto_decompress=False,
             trust_env=False,
             timeout=ClientTimeout(total=None, connect=self._patience.connect_seconds),
-            max_headers=100,
         ) as session:
             with _translated():
                 response = await deadline.bound(session.get(target.url, allow_redirects=False))
-            try:
-                yield response
-            finally:
-                response.close()
+            yield response
 
     def _redirected(self, target: Target, response: ClientResponse) -> Target:
         locations = response.headers.getall("Location", [])
         if len(locations) != 1 or not locations[0]:
             raise FetchFailed("could not be downloaded: it redirects to nowhere")
-        # Joining would strip or repair what the grammar refuses, so that it is asked about both.
+        # Joining strips and repairs silently what the grammar would refuse.
         if locations[0] != locations[0].strip() or not locations[0].isprintable():
             raise InvalidUrl("redirects to what is not a reachable http(s) URL")
         try:
@@ -125,10 +121,6 @@ class Answer:
         if self.received_bytes > max_bytes:
             raise FileTooLarge(f"holds more than the {max_bytes:,} bytes ({max_bytes / 2**20:g} MB) that it may")
         return piece
-
-    def close(self) -> None:
-        """Closes the connection; for who goes on without it."""
-        self._response.close()
 
     def _until_too_slow(self, now: float) -> Deadline:
         rate = self._patience.min_bytes_per_second

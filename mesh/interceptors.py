@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from typing import Any
 
 import grpc
@@ -89,10 +90,10 @@ def _answer_once(method: str, behaviour: Callable[..., Awaitable[Any]]) -> Calla
     return answer
 
 
-def _answer_many(method: str, behaviour: Callable[..., AsyncIterator[Any]]) -> Callable[..., AsyncIterator[Any]]:
+def _answer_many(method: str, behaviour: Callable[..., AsyncGenerator[Any, None]]) -> Callable[..., AsyncIterator[Any]]:
     async def answer(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
-        async with _Watched(method, context):
-            async for response in behaviour(request, context):
+        async with _Watched(method, context), aclosing(behaviour(request, context)) as responses:
+            async for response in responses:
                 yield response
 
     return answer

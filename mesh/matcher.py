@@ -195,7 +195,7 @@ class Matcher:
         if comparison is None:
             raise InvalidRequest("this pair cannot be settled by outlines: send fingerprints with all their layers")
         medium, include = self._room.media_type, options.include
-        score = round(min(1.0, max(0.0, comparison.score)), SCORE_DIGITS)
+        score = published_score(comparison.score)
         confidence = Confidence(self._room.confidence_label(medium, score))
         RESULTS.labels(medium, confidence).inc()
         for stage, milliseconds in timings.items():
@@ -213,6 +213,11 @@ class Matcher:
             hashes=hashes,
             timings=timings,
         )
+
+
+def published_score(score: float) -> float:
+    """The score as every caller sees it: a number from 0 to 1, whatever the maths made of it."""
+    return round(min(1.0, score), SCORE_DIGITS) if score > 0.0 else 0.0
 
 
 async def _both(left: Coroutine[Any, Any, Left], right: Coroutine[Any, Any, Right]) -> tuple[Left, Right]:

@@ -175,8 +175,8 @@ mediamesh is ready
 Try it:
 
   curl -s {base}/image/match -H 'Content-Type: application/json' -d '{{
-    "source_url": "https://example.com/a.jpg",
-    "target_url": "https://example.com/b.jpg"
+    "source_url": "https://picsum.photos/id/237/800/600.jpg",
+    "target_url": "https://picsum.photos/id/237/400/300.webp"
   }}'
 
 Ctrl-C stops it.

@@ -19,13 +19,14 @@ Records = tuple[str, ...] | int
 class NameServer(asyncio.DatagramProtocol):
     """Every answer may be kept for no time at all. `asked` are the names as they came in."""
 
-    def __init__(self, records: Mapping[str, Records | Callable[[], Records]]) -> None:
+    def __init__(self, records: Mapping[str, Records | Callable[[], Records]], port: int = 0) -> None:
         self.records = records
         self.asked: list[str] = []
+        self._port = port
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
-        self._transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=("127.0.0.1", 0))
+        self._transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=("127.0.0.1", self._port))
         host, port = self._transport.get_extra_info("sockname")
         self.address = f"{host}:{port}"
         return self

@@ -26,20 +26,20 @@ def redirect(location: str, status: str = "302 Found") -> bytes:
 class RawOrigin:
     """Lives in the event loop of the test. `requests` are the heads as they came in, `paths` their paths."""
 
-    def __init__(self, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None, port: int = 0) -> None:
         self.requests: list[bytes] = []
         self.connections = 0
         self.sent_bytes = 0
         self.asked = asyncio.Event()
         self.left = asyncio.Event()
         """Somebody who was being answered has closed the connection."""
-        self._host, self._tls = host, tls
+        self._host, self._tls, self.port = host, tls, port
         self._says: dict[str, Say] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._talk, self._host, 0, ssl=self._tls)
-        self.port: int = self._server.sockets[0].getsockname()[1]
+        self._server = await asyncio.start_server(self._talk, self._host, self.port, ssl=self._tls)
+        self.port = self._server.sockets[0].getsockname()[1]
         return self
 
     async def __aexit__(self, *_: object) -> None:

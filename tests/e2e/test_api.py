@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from tests.origin import Origin
-from tests.pictures import encoded, photo
+from tests.pictures import FORMATS, encoded, photo
 from tests.running_mesh import RunningMesh
 
 ENVELOPE = {
@@ -231,6 +231,13 @@ def test_what_is_no_picture_is_unsupported_whatever_it_is_called(mesh: RunningMe
     answer = mesh.match(origin.serve("named.jpg", body, "image/jpeg"), photo_url)
     assert (answer.status, answer.code) == (415, "unsupported_media")
     assert "source_url" in answer.json["error"]["message"]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_still_format_is_the_same_picture(mesh: RunningMesh, origin: Origin, photo_url: str, name: str) -> None:
+    answer = mesh.match(photo_url, origin.serve(f"as-{name}", FORMATS[name](photo(1))))
+    assert answer.status == 200
+    assert answer.json["similarity_score"] >= 0.95
 
 
 def test_truncated_picture_is_refused_not_half_read(mesh: RunningMesh, origin: Origin, photo_url: str) -> None:

@@ -11,6 +11,7 @@ from urllib.request import urlopen
 import psutil
 import pytest
 
+from tests.certificates import Authority
 from tests.origin import Origin
 from tests.pictures import encoded, photo
 from tests.running_mesh import RunningMesh, free_port
@@ -135,3 +136,14 @@ def test_metrics_of_every_service_are_on_a_port_of_their_own(tmp_path: Path, pic
     assert 'mediamesh_results_total{confidence="high",media_type="image"} 1.0' in pages["IMAGE"]
     assert 'mediamesh_calls_total{code="ok",method="Fetch"} 2.0' in pages["FETCHER"]
     assert not any("127.0.0.1:" in page or "life.jpg" in page for page in pages.values())
+
+
+def test_whole_mesh_speaks_mutual_tls_over_tcp_where_it_is_told_to(tmp_path: Path, picture: str) -> None:
+    authority = Authority(tmp_path)
+    certificate, key = authority.issue("mesh")
+    addresses = {f"{name}_ADDRESS": f"127.0.0.1:{free_port()}" for name in ("IMAGE", "FETCHER")}
+    with RunningMesh(
+        tmp_path, IMAGE_WORKERS="1", MESH_TLS_CERT=certificate, MESH_TLS_KEY=key, MESH_TLS_CA=authority.file, **addresses
+    ) as mesh:
+        assert mesh.match(picture, picture).status == 200
+        assert not list((tmp_path / "run").glob("*.sock"))

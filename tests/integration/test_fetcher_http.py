@@ -547,9 +547,9 @@ BANNER = b"SSH-2.0-OpenSSH_9.6"
         b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n" + PNG,
         b"HTTP/1.1 200 OK\r\nContent-Length: 9008\r\nContent-Length: 9\r\n\r\n" + PNG,
         b"HTTP/1.1 200 OK\r\nContent-Length: 9008\r\nTransfer-Encoding: chunked\r\n\r\n" + PNG,
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2328\r\n" + PNG[:100],
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2330\r\n" + PNG[:100],
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n" + PNG,
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n2328\r\n" + PNG + b"\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n2330\r\n" + PNG + b"\r\n0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 200 + b"\r\n" + PNG,
         b"HTTP/1.1 200 OK\r\nA: " + b"b" * 10_000 + b"\r\n\r\n" + PNG,
         b"HTTP/1.1 200 " + BANNER + b"\r\nContent-Length: 9\x00\r\n\r\n" + PNG,
@@ -573,7 +573,9 @@ async def test_a_compressed_answer_is_refused_unread(fetcher: Fetcher, origin: R
 async def test_an_empty_file_is_not_media(fetcher: Fetcher, origin: RawOrigin) -> None:
     for path, response in (("/a", answer()), ("/b", b"HTTP/1.1 200 OK\r\n\r\n")):
         for media_type in CAPS:
-            assert isinstance(await refusal(fetcher, origin.say(path, response), media_type), UnsupportedMedia)
+            problem = await refusal(fetcher, origin.say(path, response), media_type)
+            assert isinstance(problem, UnsupportedMedia)
+            assert "empty" in problem.message
 
 
 async def test_the_wrong_type_ends_the_connection_at_once(fetcher: Fetcher, origin: RawOrigin) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from av.stream import Disposition
 
 from fetcher_svc import probe
 from fetcher_svc.probe import DEMUXERS, probe_duration
@@ -144,7 +145,7 @@ def test_a_header_that_understates_is_not_believed(folder: Path) -> None:
         timescale = struct.unpack_from(">I", film, at + 12)[0]
         struct.pack_into(">I", film, at + 16, timescale // 15)
     (folder / "lie.mp4").write_bytes(film)
-    with pytest.raises(DurationTooLong):
+    with pytest.raises(DurationTooLong, match=r"180\.1 s"):
         probe_duration(str(folder / "lie.mp4"), "video/mp4", VIDEO)
 
 
@@ -197,6 +198,26 @@ def test_a_film_without_sound_is_no_audio_and_sound_no_video(folder: Path) -> No
     with pytest.raises(UnsupportedMedia, match="video"):
         probe_duration(str(sound), "video/x-matroska", VIDEO)
     assert probe_duration(str(sound), "video/x-matroska", AUDIO) == pytest.approx(1.0, abs=0.1)
+
+
+def test_a_cover_picture_is_no_film(folder: Path) -> None:
+    path = folder / "cover.mp4"
+    with av.open(str(path), "w", format="mp4") as container:
+        sound = container.add_stream("aac", rate=48000)
+        cover = container.add_stream("mjpeg", rate=1)
+        assert isinstance(sound, av.AudioStream)
+        assert isinstance(cover, av.VideoStream)
+        sound.layout = "mono"
+        cover.width, cover.height, cover.pix_fmt, cover.disposition = 64, 48, "yuvj420p", Disposition.attached_pic
+        container.mux(cover.encode(av.VideoFrame(64, 48, "yuvj420p")))
+        for number in range(48):
+            frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+            frame.sample_rate, frame.pts = 48000, number * 1024
+            container.mux(sound.encode(frame))
+        container.mux(sound.encode(None))
+    assert probe_duration(str(path), "video/mp4", AUDIO) == pytest.approx(1.0, abs=0.1)
+    with pytest.raises(UnsupportedMedia, match="video"):
+        probe_duration(str(path), "video/mp4", VIDEO)
 
 
 @pytest.mark.parametrize("cut", [0, 1, 8, 100, 1000])

@@ -1,0 +1,132 @@
+"""A fingerprint: the same bytes on every run, small, and read back or refused."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from hashlib import sha256
+from typing import Final
+
+import cv2
+import numpy as np
+import pdqhash
+import pytest
+
+from image_svc.decode import Picture
+from image_svc.fingerprint import (
+    CANONICAL_SIDE,
+    MIN_INFORMATION,
+    Canonical,
+    canonical,
+    canonical_size,
+    detail,
+    outline,
+    read_detail,
+    read_outline,
+    terms,
+)
+from mesh.errors import FingerprintMismatch, InvalidRequest
+from tests.pictures import Pixels, photo
+
+
+def prepared(pixels: Pixels) -> Canonical:
+    return canonical(Picture(pixels, pixels.shape[1], pixels.shape[0]))
+
+
+PHOTO: Final = prepared(photo(1, 800, 600))
+SAME_ELSEWHERE: Final = """
+import sys
+from hashlib import sha256
+from tests.unit.image_svc.test_fingerprint import PHOTO
+from image_svc.fingerprint import detail, outline
+sys.stdout.write(sha256(outline(PHOTO) + detail(PHOTO)).hexdigest())
+"""
+
+
+def flat_pictures() -> dict[str, Pixels]:
+    across = np.linspace(0, 1, 640)
+    down = np.linspace(0, 1, 480)[:, None]
+    ramp = (across * 200 + down * 40).astype(np.uint8)
+    round_ramp = (200 * np.hypot(across - 0.4, down - 0.5)).clip(0, 255).astype(np.uint8)
+    stripes = np.broadcast_to(np.where(np.arange(640) % 40 < 20, 40, 210).astype(np.uint8), (480, 640))
+    plain = np.full((480, 640), 128, np.uint8)
+    grain = np.random.default_rng(1).normal(128, 2, (480, 640)).astype(np.uint8)
+    grey = {"plain": plain, "ramp": ramp, "round ramp": round_ramp, "stripes": stripes, "grain": grain}
+    return {name: np.repeat(values[..., None], 3, axis=2) for name, values in grey.items()}
+
+
+def test_another_process_makes_the_same_bytes() -> None:
+    elsewhere = subprocess.run([sys.executable, "-c", SAME_ELSEWHERE], capture_output=True, text=True, check=True)
+    assert elsewhere.stdout == sha256(outline(PHOTO) + detail(PHOTO)).hexdigest()
+
+
+def test_both_layers_of_a_busy_picture_stay_below_96_kib() -> None:
+    busy = np.random.default_rng(2).integers(0, 256, (400, 400, 3), np.uint8)
+    picture = prepared(cv2.GaussianBlur(busy, (0, 0), 1.5).astype(np.uint8))
+    assert len(outline(picture)) + len(detail(picture)) < 96 * 1024
+    assert len(outline(PHOTO)) + len(detail(PHOTO)) < 64 * 1024
+
+
+def test_outline_comes_back_with_the_sizes_and_the_pdq_that_pdqhash_gives() -> None:
+    known = read_outline(outline(PHOTO))
+    assert (known.width, known.height, known.thumbnail.shape) == (800, 600, (72, 96))
+    bits, quality = pdqhash.compute(cv2.cvtColor(PHOTO.grey, cv2.COLOR_GRAY2RGB))
+    assert known.pdq == np.packbits(bits.astype(bool)).tobytes()
+    assert known.pdq_quality == quality
+
+
+def test_detail_comes_back_with_features_and_the_picture() -> None:
+    known = read_detail(detail(PHOTO))
+    assert known.grey.shape == PHOTO.grey.shape == (300, 400)
+    assert len(known.features) > 100
+    assert np.corrcoef(known.grey.ravel(), PHOTO.grey.ravel())[0, 1] > 0.99
+
+
+@pytest.mark.parametrize("name", flat_pictures())
+def test_pictures_of_nothing_carry_no_information(name: str) -> None:
+    assert read_outline(outline(prepared(flat_pictures()[name]))).information < MIN_INFORMATION
+
+
+def test_photos_dark_ones_and_marks_on_white_carry_information() -> None:
+    mark = np.full((480, 640, 3), 255, np.uint8)
+    cv2.putText(mark, "copper", (180, 260), cv2.FONT_HERSHEY_DUPLEX, 2.5, (0, 0, 0), 6)
+    for pixels in (photo(1), (photo(1) * 0.25).astype(np.uint8), mark):
+        assert read_outline(outline(prepared(pixels))).information > 2 * MIN_INFORMATION
+
+
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (2, 3000), (3000, 2), (50, 40), (4000, 3000)])
+def test_every_size_of_picture_has_a_fingerprint(width: int, height: int) -> None:
+    columns, rows = canonical_size(width, height)
+    assert max(columns, rows) <= CANONICAL_SIDE
+    picture = prepared(photo(3, width, height) if min(width, height) > 30 else np.full((height, width, 3), 77, np.uint8))
+    assert read_outline(outline(picture)).width == width
+    assert read_detail(detail(picture)).grey.shape == (rows, columns)
+
+
+def test_terms_are_few_distinct_and_rising() -> None:
+    found = terms(outline(PHOTO), detail(PHOTO))
+    assert 100 < len(found) <= 400
+    assert list(found) == sorted(set(found))
+    assert max(found) < 2**32
+
+
+def test_working_bytes_hold_the_canonical_picture() -> None:
+    back = Canonical.from_bytes(PHOTO.to_bytes())
+    assert (back.width, back.height) == (800, 600)
+    assert outline(back) + detail(back) == outline(PHOTO) + detail(PHOTO)
+
+
+@pytest.mark.parametrize("cut", [1, 20, 60, -1])
+def test_damaged_layers_are_refused(cut: int) -> None:
+    with pytest.raises(InvalidRequest):
+        read_outline(outline(PHOTO)[:cut])
+    with pytest.raises(InvalidRequest):
+        read_detail(detail(PHOTO)[: cut if cut > 0 else 5000])
+
+
+def test_layers_of_another_version_are_refused() -> None:
+    for read, layer in ((read_outline, outline(PHOTO)), (read_detail, detail(PHOTO))):
+        with pytest.raises(FingerprintMismatch):
+            read(b"\x63" + layer[1:])
+        with pytest.raises(FingerprintMismatch):
+            read(b"")

@@ -1,0 +1,72 @@
+"""The dense check sees what an alignment explains, and where."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from matching.alignment import Matrix
+from matching.dense_check import Proof, check
+from matching.pyramid import Pyramid
+from tests.unit.matching.test_local_features import grey
+
+IDENTITY = np.eye(3)
+
+
+def checked(first: int | Pyramid, second: int | Pyramid, matrix: Matrix = IDENTITY) -> Proof:
+    one, two = (Pyramid(grey(picture)) if isinstance(picture, int) else picture for picture in (first, second))
+    proof = check(one, two, matrix)
+    assert proof is not None
+    return proof
+
+
+def test_same_picture_agrees_everywhere_and_is_covered_whole() -> None:
+    proof = checked(1, 1)
+    assert min(proof.agreement, proof.texture_agreement, proof.central_agreement, proof.weakest) > 0.97
+    assert min(proof.query_coverage, proof.reference_coverage) > 0.9
+
+
+def test_other_picture_hardly_agrees() -> None:
+    proof = checked(1, 2)
+    assert proof.agreement < 0.25
+    assert proof.query_coverage < 0.2
+
+
+def test_crop_covers_all_of_itself_and_its_share_of_the_whole() -> None:
+    crop = Pyramid(np.ascontiguousarray(grey(1)[60:210, 100:300]))
+    shift = np.array([[1.0, 0, -100], [0, 1, -60], [0, 0, 1]])
+    proof = checked(Pyramid(grey(1)), crop, shift)
+    assert proof.agreement > 0.97
+    assert proof.reference_coverage > 0.9
+    assert proof.query_coverage == pytest.approx(0.25, abs=0.1)
+    covered = proof.query_map > 0.5
+    height, width = covered.shape
+    assert covered[height // 5 : height * 7 // 10, width // 4 : width * 3 // 4].mean() > 0.8
+    assert covered[:, : width // 8].mean() < 0.05
+
+
+def test_misaligned_copy_does_not_agree() -> None:
+    assert checked(1, 1, np.array([[1.0, 0, 25], [0, 1, 25], [0, 0, 1]])).agreement < 0.4
+
+
+def test_shared_border_agrees_but_not_in_the_middle() -> None:
+    framed = []
+    for seed in (1, 2):
+        picture = grey(9).copy()
+        picture[60:240, 80:320] = grey(seed)[60:240, 80:320]
+        framed.append(Pyramid(picture))
+    proof = checked(framed[0], framed[1])
+    assert proof.central_agreement < 0.3 < proof.agreement
+    assert proof.weakest < 0.2
+
+
+def test_brightness_and_contrast_do_not_matter() -> None:
+    dim = Pyramid((grey(1) * 0.4 + 30).astype(np.uint8))
+    assert checked(Pyramid(grey(1)), dim).agreement > 0.97
+
+
+def test_pictures_that_do_not_overlap_or_show_nothing_prove_nothing() -> None:
+    one, blank = Pyramid(grey(1)), Pyramid(np.full((300, 400), 90, np.uint8))
+    assert check(one, one, np.array([[1.0, 0, 1000], [0, 1, 0], [0, 0, 1]])) is None
+    assert check(blank, blank, IDENTITY) is None
+    assert check(one, one, np.zeros((3, 3))) is None
