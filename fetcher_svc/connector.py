@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import time
 from collections.abc import Sequence
 from ipaddress import ip_address
 from typing import Final, Self
@@ -29,6 +30,10 @@ LOOKUP_SECONDS: Final = 3.0
 MAX_ANSWERS: Final = 16
 
 _TRY_SECONDS: Final = 1.0
+_TRIES: Final = 4
+"""c-ares waits 250 ms at first for a name server that has been quick so far, then twice as long each time: these fill LOOKUP_SECONDS."""
+_MEMORY_SECONDS: Final = 30.0
+"""c-ares remembers for an hour that a name has no address, and cannot be told otherwise: its channel is replaced this often."""
 _UNSORTED: Final = 1 << 7
 """ARES_AI_NOSORT: sorting would open a socket towards each answer before any of them was judged."""
 
@@ -42,18 +47,14 @@ class AddressRefused(OSError):
 class Resolver:
     """All addresses of a target, or none: one that may not be dialled spoils the whole name. Enter it to open it."""
 
-    def __init__(self, policy: AddressPolicy, name_servers: Sequence[str] | None = None) -> None:
+    def __init__(self, policy: AddressPolicy, name_servers: Sequence[str] | None = None, memory_seconds: float = _MEMORY_SECONDS) -> None:
         """`name_servers`, as address or address:port, stand in for those of /etc/resolv.conf."""
         self._policy = policy
         self._name_servers = name_servers
+        self._memory_seconds = memory_seconds
 
     async def __aenter__(self) -> Self:
-        self._dns = aiodns.DNSResolver(
-            nameservers=self._name_servers,
-            timeout=_TRY_SECONDS,
-            tries=2,
-            flags=pycares.ARES_FLAG_NOSEARCH | pycares.ARES_FLAG_NOALIASES,
-        )
+        self._open_channel()
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -67,12 +68,27 @@ class Resolver:
             raise InvalidUrl("points at an address or port that is not public")
         return addresses
 
+    def _channel(self) -> aiodns.DNSResolver:
+        if time.monotonic() - self._opened > self._memory_seconds:
+            self._open_channel()  # the old one closes itself when its last lookup lets go of it
+        return self._dns
+
+    def _open_channel(self) -> None:
+        self._opened = time.monotonic()
+        self._dns = aiodns.DNSResolver(
+            nameservers=self._name_servers,
+            timeout=_TRY_SECONDS,
+            tries=_TRIES,
+            flags=pycares.ARES_FLAG_NOSEARCH | pycares.ARES_FLAG_NOALIASES,
+        )
+
     async def _look_up(self, target: Target) -> tuple[Address, ...]:
         # Absolute, so that no search domain and no hosts file applies; the operator's own names may come from the latter.
         name = target.host if target.host in self._policy.allowed_names else f"{target.host}."
+        channel = self._channel()
         try:
             async with asyncio.timeout(LOOKUP_SECONDS):
-                answer = await self._dns.getaddrinfo(name, socket.AF_UNSPEC, target.port, type=socket.SOCK_STREAM, flags=_UNSORTED)
+                answer = await channel.getaddrinfo(name, socket.AF_UNSPEC, target.port, type=socket.SOCK_STREAM, flags=_UNSORTED)
         except DNSError as problem:
             if problem.args[0] in _NO_SUCH_NAME:
                 raise InvalidUrl("is not a reachable http(s) URL: its host name does not exist") from problem

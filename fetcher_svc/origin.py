@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from typing import Final
 from urllib.parse import urljoin
 
@@ -77,7 +77,8 @@ class Origin:
         ) as session:
             with _translated():
                 response = await deadline.bound(session.get(target.url, allow_redirects=False))
-            yield response
+            with closing(response):  # aiohttp complains of what is thrown away half read
+                yield response
 
     def _redirected(self, target: Target, response: ClientResponse) -> Target:
         locations = response.headers.getall("Location", [])

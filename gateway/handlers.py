@@ -14,12 +14,23 @@ from gateway.clients import Mesh
 from gateway.schemas import MAX_BODY_BYTES, match_body, read_match_request
 from gateway.settings import Settings
 from matching.decision import CUTOFFS
-from mesh.errors import DeadlineExceeded, RequestTooLarge, UnsupportedContentType
+from mesh.errors import InvalidRequest, NotAvailable, RequestTooLarge, UnsupportedContentType
 from mesh.media import MediaType
 from mesh.media_type import LIMITS
 
 SETTINGS: Final = web.AppKey("settings", Settings)
 MESH: Final = web.AppKey("mesh", Mesh)
+LEAVING: Final = web.AppKey("leaving", asyncio.Event)
+"""Set once the process was told to stop: it still answers, and asks its clients to go elsewhere."""
+
+
+class NotReady(NotAvailable):
+    """Not all services are ready."""
+
+    def __init__(self, report: dict[str, Any]) -> None:
+        super().__init__()
+        self.report = report
+
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -49,8 +60,9 @@ async def readyz(request: web.Request) -> web.Response:
     """GET /readyz: every service that this mesh has is serving, warmed up."""
     services = await request.app[MESH].health()
     is_ready = all(service["status"] != "not_serving" for service in services.values())
-    body = {"status": "ready" if is_ready else "not_ready", "services": services}
-    return json_response(body, status=200 if is_ready else 503, headers=None if is_ready else {"Retry-After": "1"})
+    if not is_ready or request.app[LEAVING].is_set():
+        raise NotReady({"status": "not_ready", "services": services})
+    return json_response({"status": "ready", "services": services})
 
 
 async def config(request: web.Request) -> web.Response:
@@ -73,8 +85,10 @@ def json_response(body: object, *, status: int = 200, headers: dict[str, str] | 
 
 
 async def _read_json_body(request: web.Request, timeout_seconds: float) -> bytes:
-    if request.content_type != "application/json" or "Content-Encoding" in request.headers:
+    if request.content_type != "application/json":
         raise UnsupportedContentType()
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise UnsupportedContentType("the body must come without a content encoding")
     too_large = RequestTooLarge(f"the body may have at most {MAX_BODY_BYTES} bytes")
     if (request.content_length or 0) > MAX_BODY_BYTES:
         raise too_large
@@ -82,6 +96,6 @@ async def _read_json_body(request: web.Request, timeout_seconds: float) -> bytes
         async with asyncio.timeout(timeout_seconds):
             return await request.read()
     except TimeoutError as problem:
-        raise DeadlineExceeded("the body did not arrive in time") from problem
+        raise InvalidRequest(f"the body did not arrive whole within {timeout_seconds:g} s") from problem
     except web.HTTPRequestEntityTooLarge as problem:
         raise too_large from problem

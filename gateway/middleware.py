@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import Any, Final
+from typing import Final
 
+import msgspec
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
-from aiohttp.web_protocol import RequestHandler
 from msgspec import UNSET
 from prometheus_client import Counter, Histogram
 
-from gateway.handlers import SETTINGS, Handler, json_response
+from gateway.handlers import LEAVING, SETTINGS, Handler, NotReady, json_response
 from gateway.schemas import ErrorBody, ErrorDetail
 from mesh import call
 from mesh.errors import Internal, InvalidRequest, MeshError, MethodNotAllowed, NotFound, RequestTooLarge
@@ -35,28 +35,34 @@ async def watch(request: web.Request, handler: Handler) -> web.StreamResponse:
     """The outermost layer: whatever happens inside, the answer is ours."""
     started = time.perf_counter()
     code = "ok"
-    identity = call.begin(request.headers.get("X-Request-Id"), request.app[SETTINGS].gateway_match_seconds)
     try:
+        call.begin(request.headers.get("X-Request-Id"), request.app[SETTINGS].gateway_match_seconds)
         response = await handler(request)
     except Exception as problem:
-        error, headers = _translate(problem)
+        error, headers = translate(problem)
         code = error.code
         response = error_response(error, headers)
-        if not request._read_bytes and request.can_read_body:
+        if request.can_read_body and not request.content.is_eof():
             # What was not read is not waited for either.
             response.force_close()
-    response.headers.update(_HEADERS)
-    response.headers["X-Request-Id"] = identity
+    if request.app[LEAVING].is_set():
+        response.force_close()
     resource = request.match_info.route.resource
-    route = resource.canonical if resource else "unknown"
+    finish(response, request.method, resource.canonical if resource else "unknown", code, started)
+    return response
+
+
+def finish(response: web.StreamResponse, method: str, route: str, code: str, started: float) -> None:
+    """What every answer carries, and what is kept of it."""
+    response.headers.update(_HEADERS)
+    response.headers["X-Request-Id"] = call.request_id()
     seconds = time.perf_counter() - started
     REQUESTS.labels(route, response.status, code).inc()
     SECONDS.labels(route).observe(seconds)
     _log.info(
         "request",
-        extra={"method": request.method, "route": route, "status": response.status, "code": code, "milliseconds": int(seconds * 1000)},
+        extra={"method": method, "route": route, "status": response.status, "code": code, "milliseconds": int(seconds * 1000)},
     )
-    return response
 
 
 def error_response(error: MeshError, headers: dict[str, str] | None = None) -> web.Response:
@@ -65,10 +71,14 @@ def error_response(error: MeshError, headers: dict[str, str] | None = None) -> w
     headers = dict(headers or {})
     if error.retry_after_seconds:
         headers["Retry-After"] = str(error.retry_after_seconds)
-    return json_response(ErrorBody(error=detail), status=error.http_status, headers=headers)
+    body = msgspec.to_builtins(ErrorBody(error=detail))
+    if isinstance(error, NotReady):
+        body |= error.report
+    return json_response(body, status=error.http_status, headers=headers)
 
 
-def _translate(problem: Exception) -> tuple[MeshError, dict[str, str]]:
+def translate(problem: Exception) -> tuple[MeshError, dict[str, str]]:
+    """The error of ours that an exception stands for, and the headers that go with it."""
     match problem:
         case MeshError():
             return problem, {}
@@ -79,26 +89,11 @@ def _translate(problem: Exception) -> tuple[MeshError, dict[str, str]]:
             return NotFound(), {}
         case web.HTTPRequestEntityTooLarge():
             return RequestTooLarge(), {}
+        case web.HTTPExpectationFailed():
+            return InvalidRequest("the only Expect that is understood is 100-continue"), {}
+        case HttpProcessingError():
+            return InvalidRequest("this is not a well-formed HTTP request"), {}
         case web.HTTPException() if problem.status < 500:
             return InvalidRequest(), {}
     _log.error("uncaught", exc_info=problem)
     return Internal(), {}
-
-
-class Connection(RequestHandler):
-    """A client's connection; what aiohttp itself would answer in text, it answers in the envelope."""
-
-    def handle_error(
-        self, request: Any, status: int = 500, exc: BaseException | None = None, message: str | None = None
-    ) -> web.StreamResponse:
-        if request.writer.output_size > 0:
-            raise ConnectionError("the answer was already under way")
-        identity = call.begin(None, None)
-        if isinstance(exc, HttpProcessingError):
-            error: MeshError = InvalidRequest("this is not a well-formed HTTP request")
-        else:
-            _log.error("uncaught", exc_info=exc)
-            error = Internal()
-        response = error_response(error, {**_HEADERS, "X-Request-Id": identity})
-        response.force_close()
-        return response

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import json
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -15,7 +16,7 @@ MAX_BODY_BYTES = 64 * 1024
 Score = Annotated[float, Meta(ge=0, le=1)]
 
 
-class MatchRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+class MatchRequest(msgspec.Struct, kw_only=True):
     """The body of POST /image/match, /video/match and /audio/match."""
 
     source_url: str
@@ -27,6 +28,10 @@ class MatchRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
     def options(self) -> MatchOptions:
         return MatchOptions(self.threshold, self.profile, self.transforms, frozenset(self.include))
+
+
+_KNOWN_FIELDS: Final = frozenset(field.name for field in msgspec.structs.fields(MatchRequest))
+_SHOWN_CHARACTERS: Final = 64
 
 
 class SegmentBody(msgspec.Struct, kw_only=True):
@@ -101,19 +106,34 @@ def read_match_request(body: bytes) -> MatchRequest:
     """The body as a request, or InvalidRequest that names what is wrong with which field."""
     try:
         fields = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as problem:
+        _refuse_doubles(body)
+    except (ValueError, RecursionError) as problem:
         raise InvalidRequest("the body is not valid JSON") from problem
     if not isinstance(fields, dict):
         raise InvalidRequest("the body must be a JSON object with source_url and target_url")
     wrong = [name for name in ("source_url", "target_url") if not isinstance(fields.get(name), str)]
     if wrong:
         raise InvalidRequest(f"{' and '.join(wrong)} must be given, as a string", field=wrong[0])
+    if unknown := sorted(set(fields) - _KNOWN_FIELDS):
+        name = unknown[0][:_SHOWN_CHARACTERS]
+        raise InvalidRequest(f"{name} is no field of this request", field=name)
     try:
         return msgspec.convert(fields, MatchRequest)
     except msgspec.ValidationError as problem:
         reason, _, path = str(problem).partition(" - at `$.")
         name = path.split("`")[0].split("[")[0]
-        raise InvalidRequest(f"{name}: {reason}" if name else reason, **({"field": name} if name else {})) from problem
+        raise InvalidRequest(f"{name}: {reason}", field=name) from problem
+
+
+def _refuse_doubles(body: bytes) -> None:
+    """A field given twice means different things to different readers."""
+
+    def check(pairs: list[tuple[str, object]]) -> None:
+        names = [name for name, _ in pairs]
+        if len(set(names)) < len(names):
+            raise InvalidRequest("a field of the body is given twice")
+
+    json.loads(body, object_pairs_hook=check)
 
 
 def match_body(result: MatchResult, include: list[Include], *, has_label_none: bool) -> MatchBody:

@@ -12,8 +12,9 @@ from aiohttp import web
 
 from gateway import handlers
 from gateway.clients import Mesh
-from gateway.handlers import MESH, SETTINGS
-from gateway.middleware import Connection, watch
+from gateway.connection import Connection
+from gateway.handlers import LEAVING, MESH, SETTINGS
+from gateway.middleware import watch
 from gateway.schemas import MAX_BODY_BYTES
 from gateway.settings import Settings
 from mesh.media import MediaType
@@ -25,6 +26,7 @@ _log = logging.getLogger(__name__)
 def build(settings: Settings) -> web.Application:
     app = web.Application(middlewares=[watch], client_max_size=MAX_BODY_BYTES)
     app[SETTINGS] = settings
+    app[LEAVING] = asyncio.Event()
     app.cleanup_ctx.append(_open_mesh)
     for medium in MediaType:
         app.router.add_post(f"/{medium}/match", handlers.match(medium))
@@ -53,13 +55,16 @@ async def _serve(settings: Settings) -> None:
     _log.info("serving", extra={"listen": f"http://{host}:{port}"})
     await until_told_to_stop()
     _log.info("stopping")
+    runner.app[LEAVING].set()
+    await asyncio.sleep(settings.lame_duck_seconds)
     server.close()
     await runner.cleanup()
 
 
 async def start(settings: Settings) -> tuple[web.AppRunner, asyncio.Server]:
     """The gateway, taking connections."""
-    runner = web.AppRunner(build(settings), handler_cancellation=True, access_log=None, shutdown_timeout=settings.drain_seconds)
+    # aiohttp waits this long twice: for calls to end, then for what it cancelled.
+    runner = web.AppRunner(build(settings), handler_cancellation=True, access_log=None, shutdown_timeout=settings.drain_seconds / 2)
     await runner.setup()
     connections = runner.server
     assert connections is not None
@@ -73,10 +78,11 @@ async def start(settings: Settings) -> tuple[web.AppRunner, asyncio.Server]:
             loop=loop,
             # Also how long a client may take over its headers.
             keepalive_timeout=settings.gateway_client_seconds,
+            max_stall_seconds=settings.gateway_client_seconds,
             lingering_time=1.0,
             max_headers=100,
             auto_decompress=False,
-            access_log=None,  # type: ignore[arg-type]
+            access_log=None,
         )
 
     try:

@@ -8,21 +8,21 @@ from msgspec import Meta
 
 from mesh.settings import MeshSettings, Port
 
-Seconds = Annotated[float, Meta(gt=0, le=300)]
+Seconds = Annotated[float, Meta(ge=1, le=300)]
 
 
 class Settings(MeshSettings, frozen=True, kw_only=True):
     gateway_host: str = "127.0.0.1"
     gateway_port: Port = 8080
     gateway_metrics_port: Port = 9100
-    # gRPC targets; empty where this mesh has no such service.
+    # gRPC targets; empty where this mesh has no such service, or where it is not the gateway's to reach.
     image_address: str = "unix:image.sock"
     video_address: str = ""
     audio_address: str = ""
     fetcher_address: str = "unix:fetcher.sock"
     # The documented clients wait 30 s.
     gateway_match_seconds: Seconds = 28.0
-    # A client that has not sent its headers, or its body, by then is cut off.
+    # A client that has not sent its headers, or its body, or not read its answer, by then is cut off.
     gateway_client_seconds: Seconds = 10.0
     gateway_max_connections: Annotated[int, Meta(ge=1)] = 4096
     # Off: the label `none` is given out as `low`, for clients that know three labels only.

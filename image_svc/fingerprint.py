@@ -17,38 +17,41 @@ from numpy.typing import NDArray
 
 from image_svc.decode import Picture
 from matching.local_features import Constellation, extract, pack, unpack
-from matching.terms import terms_of
-from mesh.errors import FingerprintMismatch
+from matching.terms import code_terms, feature_terms
+from mesh.errors import FingerprintMismatch, InvalidRequest
 
 ALGORITHM: Final = "mediamesh-image"
 VERSION: Final = 1
 
 CANONICAL_SIDE: Final = 400
-"""Pixels on the longer side of everything that follows: enough for a copy pasted on a tenth of a page, 40 ms of SIFT."""
+"""Pixels on the longer side of everything that follows: enough to find a copy pasted on a tenth of a page, for 25 ms of SIFT."""
 MAX_ENLARGEMENT: Final = 2.0
 """Small pictures are enlarged, or their features would not reach SIFT's first octave; beyond this there is nothing to gain."""
 MIN_SIDE_PX: Final = 8
 """A picture as thin as a line still gets this many pixels across."""
 THUMBNAIL_SIDE: Final = 96
 """The dense check of plain copies needs the composition, not the detail."""
-DCT_INPUT_SIDE, DCT_SIDE = 32, 8
-"""As imagehash.phash has them: 64 signs of the lowest frequencies."""
 MAX_FEATURES: Final = 500
-"""42 KB; more cost time in every comparison and find little that 600 well spread ones do not."""
+"""35 KB; more cost time in every comparison and find little that 500 well spread ones do not."""
 GREY_JPEG_QUALITY: Final = 60
-"""About 17 KB; its artefacts are finer than any window that the dense check averages over. libjpeg's integers are exact."""
+"""About 15 KB; its artefacts are finer than any window that the dense check averages over. libjpeg's integers are exact."""
 FULL_INFORMATION: Final = 0.04
 """Share of the picture with texture from which on it counts as fully informative: a small logo on white."""
-MIN_INFORMATION: Final = 0.05
+MIN_PDQ_QUALITY: Final = 50
+"""PDQ's own rule: below it a hash says little."""
+MIN_INFORMATION: Final = 0.02
 """Below it there is nothing to tell one picture from another: blank, a gradient, stripes."""
 MAX_GAIN: Final = 3.0
 """More would make pictures out of sensor noise."""
 _TEXTURE_HALF: Final = 30.0
+_TEXTURE_SIDE: Final = 192
 _TEXTURE_WINDOW_PX: Final = 9
 
-_OUTLINE: Final = struct.Struct("<BIIBf32s8sHH")
+_OUTLINE: Final = struct.Struct("<BIIBf32sHH")
 _DETAIL: Final = struct.Struct("<BI")
 _WORKING: Final = struct.Struct("<IIHH")
+
+_DAMAGED: Final = "The fingerprint is damaged."
 
 _Grey = NDArray[np.uint8]
 
@@ -79,7 +82,6 @@ class Outline:
     information: float
     pdq: bytes
     pdq_quality: int
-    dct: bytes
     thumbnail: _Grey
 
 
@@ -91,15 +93,21 @@ class Detail:
     grey: _Grey
 
 
+def canonical_size(width: int, height: int) -> tuple[int, int]:
+    """The size at which a picture of this size is measured."""
+    scale = min(CANONICAL_SIDE / max(width, height), MAX_ENLARGEMENT)
+    return min(CANONICAL_SIDE, max(MIN_SIDE_PX, round(width * scale))), min(CANONICAL_SIDE, max(MIN_SIDE_PX, round(height * scale)))
+
+
 def canonical(picture: Picture) -> Canonical:
     """The decoded picture in grey, at the one size that everything else is measured in."""
-    grey = cv2.cvtColor(np.ascontiguousarray(picture.pixels), cv2.COLOR_RGB2GRAY)
-    return Canonical(_resized(grey, CANONICAL_SIDE, MAX_ENLARGEMENT), picture.width, picture.height)
+    grey = cv2.cvtColor(np.ascontiguousarray(picture.pixels), cv2.COLOR_RGB2GRAY).astype(np.uint8, copy=False)
+    return Canonical(_resized(grey, canonical_size(picture.width, picture.height)), picture.width, picture.height)
 
 
 def outline(picture: Canonical) -> bytes:
     """Layer 0: what settles plain copies, and what hash lists speak."""
-    thumbnail = _stretched(_resized(picture.grey, THUMBNAIL_SIDE, 1.0))
+    thumbnail = _stretched(_reduced(picture.grey, THUMBNAIL_SIDE))
     bits, quality = pdqhash.compute(cv2.cvtColor(picture.grey, cv2.COLOR_GRAY2RGB))
     head = _OUTLINE.pack(
         VERSION,
@@ -108,18 +116,24 @@ def outline(picture: Canonical) -> bytes:
         int(quality),
         _information(picture.grey),
         np.packbits(bits.astype(bool)).tobytes(),
-        _dct_signs(picture.grey),
         *thumbnail.shape[::-1],
     )
     return head + zlib.compress(thumbnail.tobytes(), 1)
 
 
 def read_outline(payload: bytes) -> Outline:
-    """The outline that `outline` wrote."""
-    version, width, height, quality, information, pdq, dct, columns, rows = _OUTLINE.unpack_from(payload)
-    _check_version(version)
-    thumbnail = np.frombuffer(zlib.decompress(payload[_OUTLINE.size :]), np.uint8).reshape(rows, columns)
-    return Outline(width, height, information, pdq, quality, dct, thumbnail)
+    """The outline that `outline` wrote; anything else is refused."""
+    _check_version(payload)
+    try:
+        _, width, height, quality, information, pdq, columns, rows = _OUTLINE.unpack_from(payload)
+        stream = zlib.decompressobj()
+        pixels = stream.decompress(payload[_OUTLINE.size :], THUMBNAIL_SIDE**2 + 1)
+        thumbnail = np.frombuffer(pixels, np.uint8).reshape(rows, columns)
+    except (struct.error, zlib.error, ValueError) as error:
+        raise InvalidRequest(_DAMAGED) from error
+    if not (stream.eof and width and height and thumbnail.size and 0 <= information <= 1):
+        raise InvalidRequest(_DAMAGED)
+    return Outline(width, height, information, pdq, quality, thumbnail)
 
 
 def detail(picture: Canonical) -> bytes:
@@ -131,27 +145,39 @@ def detail(picture: Canonical) -> bytes:
 
 
 def read_detail(payload: bytes) -> Detail:
-    """The detail that `detail` wrote."""
-    version, length = _DETAIL.unpack_from(payload)
-    _check_version(version)
-    features = payload[_DETAIL.size : _DETAIL.size + length]
-    grey = cv2.imdecode(np.frombuffer(payload, np.uint8, offset=_DETAIL.size + length), cv2.IMREAD_GRAYSCALE)
-    return Detail(unpack(features), grey.astype(np.uint8, copy=False))
+    """The detail that `detail` wrote; anything else is refused."""
+    _check_version(payload)
+    try:
+        length = _DETAIL.unpack_from(payload)[1]
+        features = unpack(payload[_DETAIL.size : _DETAIL.size + length])
+        grey = cv2.imdecode(np.frombuffer(payload, np.uint8, offset=_DETAIL.size + length), cv2.IMREAD_GRAYSCALE)
+    except (struct.error, ValueError, cv2.error) as error:
+        raise InvalidRequest(_DAMAGED) from error
+    if grey is None or grey.shape != (features.height, features.width) or max(grey.shape) > CANONICAL_SIDE or len(features) > MAX_FEATURES:
+        raise InvalidRequest(_DAMAGED)
+    return Detail(features, grey.astype(np.uint8, copy=False))
 
 
-def terms(detail_layer: bytes) -> tuple[int, ...]:
-    """Integers that a copy of the picture is likely to share."""
-    length = _DETAIL.unpack_from(detail_layer)[1]
-    return terms_of(unpack(detail_layer[_DETAIL.size : _DETAIL.size + length]))
+def terms(outline_layer: bytes, detail_layer: bytes) -> tuple[int, ...]:
+    """Integers that a copy of the picture is likely to share, mirrored or not; at most 400, rising."""
+    known = read_outline(outline_layer)
+    found = feature_terms(read_detail(detail_layer).features)
+    if known.pdq_quality >= MIN_PDQ_QUALITY:
+        found |= code_terms(known.pdq)
+    return tuple(sorted(found))
 
 
-def _resized(grey: _Grey, side: int, max_enlargement: float) -> _Grey:
-    height, width = grey.shape
-    scale = min(side / max(width, height), max_enlargement)
-    size = tuple(min(side, max(MIN_SIDE_PX, round(length * scale))) for length in (width, height))
-    if size == (width, height):
+def _resized(grey: _Grey, size: tuple[int, int]) -> _Grey:
+    if size == grey.shape[::-1]:
         return grey
-    return cv2.resize(grey, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC).astype(np.uint8, copy=False)
+    shrinks = size[0] * size[1] < grey.size
+    return cv2.resize(grey, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC).astype(np.uint8, copy=False)
+
+
+def _reduced(grey: _Grey, side: int) -> _Grey:
+    """No longer than `side`, never enlarged."""
+    scale = min(1.0, side / max(grey.shape))
+    return _resized(grey, (max(1, round(grey.shape[1] * scale)), max(1, round(grey.shape[0] * scale))))
 
 
 def _stretched(grey: _Grey) -> _Grey:
@@ -166,7 +192,7 @@ def _stretched(grey: _Grey) -> _Grey:
 
 def _information(grey: _Grey) -> float:
     """How much of the picture has texture, that is, something left when rows and columns are taken out."""
-    small = cv2.GaussianBlur(_resized(grey, 192, 1.0).astype(np.float32), (0, 0), 0.8)
+    small = cv2.GaussianBlur(_reduced(grey, _TEXTURE_SIDE).astype(np.float32), (0, 0), 0.8)
     window = _TEXTURE_WINDOW_PX
     texture = small - cv2.blur(small, (window, 1)) - cv2.blur(small, (1, window)) + cv2.blur(small, (window, window))
     power = cv2.blur(texture * texture, (window, window))
@@ -174,12 +200,6 @@ def _information(grey: _Grey) -> float:
     return min(1.0, share / FULL_INFORMATION)
 
 
-def _dct_signs(grey: _Grey) -> bytes:
-    small = cv2.resize(grey, (DCT_INPUT_SIDE, DCT_INPUT_SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
-    low = cv2.dct(small)[:DCT_SIDE, :DCT_SIDE]
-    return np.packbits((low > np.median(low)).ravel()).tobytes()
-
-
-def _check_version(version: int) -> None:
-    if version != VERSION:
-        raise FingerprintMismatch(f"{ALGORITHM} {version} does not compare with {ALGORITHM} {VERSION}")
+def _check_version(payload: bytes) -> None:
+    if payload[:1] != bytes([VERSION]):
+        raise FingerprintMismatch(f"This layer is not of {ALGORITHM} {VERSION}.")

@@ -11,45 +11,49 @@ from typing import Final
 
 import imagehash
 import numpy as np
+import pdqhash
 from PIL import Image
 
 from image_svc import compare as pairwise
 from image_svc.decode import Picture, decode_image
 from image_svc.fingerprint import ALGORITHM, CANONICAL_SIDE, VERSION, Canonical, canonical, detail, outline, read_outline, terms
-from mesh.media import DETAIL, OUTLINE, Comparison, Coverage, Fingerprint, MatchOptions, MediaType, Transform, Transforms
+from mesh.media import DETAIL, OUTLINE, Box, Comparison, Coverage, Fingerprint, MatchOptions, MediaType, Region, Transform, Transforms
 
+_WHOLE: Final = Box(0.0, 0.0, 1.0, 1.0)
+SAME_BYTES: Final = Comparison(1.0, regions=(Region(_WHOLE, _WHOLE, 1.0),), transform=Transform(crop=_WHOLE), coverage=Coverage(1.0, 1.0))
+MAX_HASHED_SIDE: Final = 2048
+"""PDQ moves by some 8 bits on the small picture that fingerprints are made from; who asks for hashes compares them with others' lists."""
 _HASHES: Final = {"phash": imagehash.phash, "dhash": imagehash.dhash, "ahash": imagehash.average_hash, "whash": imagehash.whash}
 
 
 def fingerprint(path: str, max_level: int, known: Fingerprint | None) -> tuple[Fingerprint, dict[str, float]]:
     """The file's fingerprint up to `max_level`, built on what is `known` of it, and the milliseconds that each stage took."""
     started = time.perf_counter()
-    if known is None:
-        data = Path(path).read_bytes()
-        picture = canonical(decode_image(data, max_side=CANONICAL_SIDE))
-        decoded = time.perf_counter()
-        result = _outlined(picture, data)
-    else:
-        picture = Canonical.from_bytes(known.working) if known.working else None
-        decoded, result = started, known
+    data = b"" if known and known.working else Path(path).read_bytes()
+    picture = Canonical.from_bytes(known.working) if known and known.working else canonical(decode_image(data, max_side=CANONICAL_SIDE))
+    decoded = time.perf_counter()
+    result = known or _outlined(picture, data)
     if max_level >= DETAIL and DETAIL not in result.layers:
-        result = _detailed(result, picture or canonical(decode_image(Path(path).read_bytes(), max_side=CANONICAL_SIDE)))
+        result = _detailed(result, picture)
     finished = time.perf_counter()
     return result, {"decode": (decoded - started) * 1000, "fingerprint": (finished - decoded) * 1000}
 
 
 def compare(query: Fingerprint, reference: Fingerprint, options: MatchOptions) -> Comparison | None:
     """What the two have in common; None where the outlines leave that open and a detail is missing."""
-    if query.hashes.get("sha256") == reference.hashes.get("sha256"):
-        return Comparison(1.0, transform=Transform(), coverage=Coverage(1.0, 1.0))
+    if query.hashes.get("sha256", "") == reference.hashes.get("sha256"):
+        return SAME_BYTES
     return pairwise.compare(query.layers, reference.layers, mirrored_too=options.transforms is Transforms.ALL)
 
 
 def explicit_hashes(path: str, known: Fingerprint) -> dict[str, str]:
-    """The hashes that others speak, in lower-case hexadecimal: of the bytes, and of the picture as imagehash has them."""
+    """The hashes that others speak, in lower-case hexadecimal: of the bytes, and of the picture as pdqhash and imagehash have them."""
     data = Path(path).read_bytes()
-    image = Image.fromarray(decode_image(data, max_side=CANONICAL_SIDE).pixels)
-    return {**known.hashes, "md5": hashlib.md5(data, usedforsecurity=False).hexdigest()} | {name: str(make(image)) for name, make in _HASHES.items()}
+    pixels = np.ascontiguousarray(decode_image(data, max_side=MAX_HASHED_SIDE).pixels)
+    image = Image.fromarray(pixels)
+    perceptual = {name: str(make(image)) for name, make in _HASHES.items()}
+    md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
+    return {**known.hashes, "md5": md5, "pdq": np.packbits(pdqhash.compute(pixels)[0].astype(bool)).tobytes().hex(), **perceptual}
 
 
 def warm_up() -> None:
@@ -81,4 +85,4 @@ def _outlined(picture: Canonical, data: bytes) -> Fingerprint:
 
 def _detailed(known: Fingerprint, picture: Canonical) -> Fingerprint:
     layer = detail(picture)
-    return replace(known, layers={**known.layers, DETAIL: layer}, terms=terms(layer), working=b"")
+    return replace(known, layers={**known.layers, DETAIL: layer}, terms=terms(known.layers[OUTLINE], layer), working=b"")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-_Matrix = NDArray[np.float64]
+Matrix = NDArray[np.floating[Any]]
 
 # A model needs a few times as many places as it has unknowns, or it fits its own noise.
 _MIN_FOR_AFFINE: Final = 8
@@ -21,13 +21,13 @@ _LAST_MISS_PX: Final = 3.0
 class Alignment:
     """A 3 x 3 matrix from query to reference pixels, and which of the places it explains."""
 
-    matrix: _Matrix
+    matrix: Matrix
     inliers: NDArray[np.intp]
 
 
-def refine(matrix: _Matrix, query_points: NDArray[np.float32], reference_points: NDArray[np.float32], voters: NDArray[np.intp]) -> Alignment:
-    """The best-fitting model of growing freedom; `voters` are the places to start from."""
-    query, reference = query_points.astype(np.float64), reference_points.astype(np.float64)
+def refine(matrix: Matrix, query: Matrix, reference: Matrix, voters: NDArray[np.intp]) -> Alignment:
+    """The best-fitting model of growing freedom from rows of query to rows of reference places; `voters` are those to start from."""
+    query, reference = query.astype(np.float64), reference.astype(np.float64)
     chosen = voters
     for allowed in _ROUNDS_PX:
         if len(chosen) < 3:
@@ -48,22 +48,32 @@ def refine(matrix: _Matrix, query_points: NDArray[np.float32], reference_points:
     return Alignment(matrix, chosen)
 
 
-def project(matrix: _Matrix, points: NDArray[np.float64]) -> NDArray[np.float64]:
+def project(matrix: Matrix, points: Matrix) -> Matrix:
     """Where the matrix takes the points."""
     homogeneous = points @ matrix[:, :2].T + matrix[:, 2]
     depth = homogeneous[:, 2:]
-    landed: NDArray[np.float64] = homogeneous[:, :2] / np.where(np.abs(depth) < 1e-9, 1e-9, depth)
+    landed: Matrix = homogeneous[:, :2] / np.where(np.abs(depth) < 1e-9, 1e-9, depth)
     return landed
 
 
-def local_scale(matrix: _Matrix, point: NDArray[np.float64]) -> float:
-    """By how much the matrix enlarges lengths around the point."""
-    x, y, depth = matrix @ np.array([point[0], point[1], 1.0])
-    jacobian = (matrix[:2, :2] * depth - np.outer([x, y], matrix[2, :2])) / depth**2
-    return float(np.sqrt(abs(np.linalg.det(jacobian))))
+def linear_part(matrix: Matrix, x: float, y: float) -> Matrix:
+    """What the matrix does to small steps around a place, as 2 x 2."""
+    u, v, depth = matrix @ np.array([x, y, 1.0])
+    linear: Matrix = (matrix[:2, :2] * depth - np.outer([u, v], matrix[2, :2])) / depth**2
+    return linear
 
 
-def is_plausible(matrix: _Matrix, points: NDArray[np.float64]) -> bool:
+def local_scale(matrix: Matrix, x: float, y: float) -> float:
+    """By how much the matrix enlarges lengths around a place."""
+    return float(np.sqrt(abs(np.linalg.det(linear_part(matrix, x, y)))))
+
+
+def rotation_degrees(linear: Matrix) -> float:
+    """The turn, clockwise as y points down, of the nearest unmirrored similarity; -180 to 180."""
+    return float(np.degrees(np.arctan2(linear[1, 0] - linear[0, 1], linear[0, 0] + linear[1, 1])))
+
+
+def is_plausible(matrix: Matrix, points: Matrix) -> bool:
     """Whether it keeps its handedness over the points and neither squeezes nor folds what lies between them."""
     low, high = points.min(axis=0), points.max(axis=0)
     corners = np.array([low, [high[0], low[1]], high, [low[0], high[1]]])
@@ -74,7 +84,7 @@ def is_plausible(matrix: _Matrix, points: NDArray[np.float64]) -> bool:
     return bool(np.linalg.det(matrix) * np.sign(matrix[2, 2]) > 0 and values[1] > 0.25 * values[0])
 
 
-def fit_similarity(query: NDArray[np.float64], reference: NDArray[np.float64]) -> _Matrix:
+def fit_similarity(query: Matrix, reference: Matrix) -> Matrix:
     """Least squares over rotation, scale and place (as complex numbers: one division)."""
     middle_q, middle_r = query.mean(axis=0), reference.mean(axis=0)
     q = (query - middle_q) @ np.array([1, 1j])
@@ -84,14 +94,14 @@ def fit_similarity(query: NDArray[np.float64], reference: NDArray[np.float64]) -
     return _matrix(linear, middle_r - linear @ middle_q)
 
 
-def fit_affine(query: NDArray[np.float64], reference: NDArray[np.float64]) -> _Matrix:
+def fit_affine(query: Matrix, reference: Matrix) -> Matrix:
     """Least squares over the six numbers of an affine map."""
     rows = np.column_stack([query, np.ones(len(query))])
     solution = np.linalg.lstsq(rows, reference, rcond=None)[0]
     return _matrix(solution[:2].T, solution[2])
 
 
-def fit_homography(query: NDArray[np.float64], reference: NDArray[np.float64]) -> _Matrix:
+def fit_homography(query: Matrix, reference: Matrix) -> Matrix:
     """Least squares over the eight numbers of a homography, in centred and scaled coordinates (Hartley 1997)."""
     scale_q, scale_r = _normaliser(query), _normaliser(reference)
     x, y = project(scale_q, query).T
@@ -101,23 +111,24 @@ def fit_homography(query: NDArray[np.float64], reference: NDArray[np.float64]) -
         [np.column_stack([x, y, one, zero, zero, zero, -u * x, -u * y]), np.column_stack([zero, zero, zero, x, y, one, -v * x, -v * y])]
     )
     solution = np.linalg.lstsq(rows, np.concatenate([u, v]), rcond=None)[0]
-    matrix: _Matrix = np.linalg.inv(scale_r) @ np.append(solution, 1.0).reshape(3, 3) @ scale_q
-    return matrix / matrix[2, 2]
+    matrix = np.linalg.inv(scale_r) @ np.append(solution, 1.0).reshape(3, 3) @ scale_q
+    normalised: Matrix = matrix / matrix[2, 2]
+    return normalised
 
 
-def _normaliser(points: NDArray[np.float64]) -> _Matrix:
+def _normaliser(points: Matrix) -> Matrix:
     middle = points.mean(axis=0)
     scale = 1 / max(float(np.abs(points - middle).mean()), 1e-6)
     return _matrix(np.eye(2) * scale, -scale * middle)
 
 
-def _matrix(linear: NDArray[np.float64], offset: NDArray[np.float64]) -> _Matrix:
+def _matrix(linear: Matrix, offset: Matrix) -> Matrix:
     matrix = np.eye(3)
     matrix[:2, :2], matrix[:2, 2] = linear, offset
     return matrix
 
 
-def _within(matrix: _Matrix, query: NDArray[np.float64], reference: NDArray[np.float64], allowed_px: float) -> NDArray[np.intp]:
+def _within(matrix: Matrix, query: Matrix, reference: Matrix, allowed_px: float) -> NDArray[np.intp]:
     """Places that land near enough, measured in the smaller of the two pictures' pixels."""
     miss = np.linalg.norm(project(matrix, query) - reference, axis=1)
     scale = np.sqrt(abs(np.linalg.det(matrix[:2, :2])))

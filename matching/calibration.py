@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -17,7 +18,7 @@ class Curve:
     def __post_init__(self) -> None:
         for axis in (0, 1):
             values = [point[axis] for point in self.points]
-            if any(later <= earlier for earlier, later in zip(values, values[1:], strict=False)):
+            if any(later <= earlier for earlier, later in pairwise(values)):
                 raise ValueError("a calibration curve must rise strictly")
 
     def score(self, evidence: float) -> float:

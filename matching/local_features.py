@@ -50,13 +50,14 @@ class Constellation:
 def extract(grey: NDArray[np.uint8], *, max_features: int) -> Constellation:
     """The picture's features, at most `max_features`, spread over its area and over scales."""
     height, width = grey.shape
-    detector = cv2.SIFT_create(0, 3, _CONTRAST_THRESHOLD, _EDGE_THRESHOLD)
+    detector: Any = cv2.SIFT.create(0, 3, _CONTRAST_THRESHOLD, _EDGE_THRESHOLD)
     found = detector.detect(grey, None)
     values = np.array([(k.pt[0], k.pt[1], k.size, k.response) for k in found], np.float32).reshape(-1, 4)
     kept = _spread(values, width, height, max_features)
     keypoints, descriptors = detector.compute(grey, [found[i] for i in kept])
     if descriptors is None or not len(keypoints):
-        return Constellation(width, height, *(np.zeros(s, np.float32) for s in ((0, 2), 0, 0)), np.zeros((0, 128), np.uint8))
+        none = np.zeros(0, np.float32)
+        return Constellation(width, height, none.reshape(0, 2), none, none, np.zeros((0, 128), np.uint8))
     points, scales, angles = _geometry(keypoints)
     return Constellation(width, height, points, scales, angles, _root_codes(descriptors))
 
@@ -94,8 +95,8 @@ def unpack(payload: bytes) -> Constellation:
     return Constellation(
         width,
         height,
-        places.astype(np.float32) / _POSITION_STEPS_PER_PX,
-        np.exp2(scales.astype(np.float32) / _SCALE_STEPS_PER_OCTAVE),
+        places.astype(np.float32) / np.float32(_POSITION_STEPS_PER_PX),
+        np.exp2(scales.astype(np.float32) / np.float32(_SCALE_STEPS_PER_OCTAVE)),
         angles.astype(np.float32) * np.float32(2 * np.pi / 256),
         codes,
     )

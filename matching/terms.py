@@ -13,10 +13,13 @@ from numpy.typing import NDArray
 
 from matching.local_features import Constellation
 
-MAX_TERMS: Final = 400
-_TABLES: Final = 2
-_BITS: Final = 24
-_FEATURES: Final = 150
+TERM_BITS: Final = 24
+"""Selective enough that a million assets leave a handful behind each term."""
+FEATURE_TABLES: Final = 2
+"""Each feature is filed twice, under different bits, so that one bit that flips does not lose it."""
+_ROW_STEPS: Final = 100
+_FEATURES: Final = 195
+"""The largest: they outlive shrinking, blur and compression."""
 
 
 def _basis() -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
@@ -34,26 +37,38 @@ def _basis() -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
                 if across == along == order == 0:
                     continue
                 row = np.einsum("i,j,k->ijk", cosine[across], cosine[along], wave).ravel()
-                rows.append(row / np.linalg.norm(row))
+                # Whole numbers, as the codes are: the sums are exact, so no processor disagrees on a sign.
+                rows.append(np.round(row / np.abs(row).max() * _ROW_STEPS))
                 odd.append((across % 2 == 1) != turns)
                 frequency.append(across + along + order)
-    first = np.argsort(frequency, kind="stable")[: _TABLES * _BITS]
-    return np.array(rows, np.float32)[first], np.array(odd)[first]
+    first = np.argsort(frequency, kind="stable")[: FEATURE_TABLES * TERM_BITS]
+    # Dealt out in turn: every table has its part of the low frequencies, which are the steadiest.
+    dealt = first.reshape(TERM_BITS, FEATURE_TABLES).T.ravel()
+    return np.array(rows, np.float32)[dealt], np.array(odd)[dealt]
 
 
 _ROWS, _ODD = _basis()
-# Which side of the mirror a feature is filed under: the sign of its strongest odd components together.
-_SIDE: Final = (_ROWS * _ODD[:, None])[:16].sum(axis=0)
+# Which side of the mirror a feature is filed under: the sign of its odd components together.
+_SIDE: Final = (_ROWS * _ODD[:, None])[:TERM_BITS].sum(axis=0)
 
 
-def terms_of(features: Constellation) -> tuple[int, ...]:
-    """At most MAX_TERMS distinct integers below 2 ** 32, rising."""
-    if not len(features):
-        return ()
+def feature_terms(features: Constellation) -> set[int]:
+    """At most two for each of the largest features, below FEATURE_TABLES << TERM_BITS."""
     largest = np.argsort(-features.scales, kind="stable")[:_FEATURES]
     codes = features.codes[largest].astype(np.float32)
     values = codes @ _ROWS.T
     values[np.ix_(codes @ _SIDE < 0, _ODD)] *= -1
-    bits = (values > 0).reshape(len(codes), _TABLES, _BITS)
-    words = bits @ (1 << np.arange(_BITS, dtype=np.int64)) + (np.arange(_TABLES, dtype=np.int64) << _BITS)
-    return tuple(int(word) for word in np.unique(words)[:MAX_TERMS])
+    return _numbered((values > 0).reshape(-1, FEATURE_TABLES, TERM_BITS), first_table=0)
+
+
+def code_terms(code: bytes) -> set[int]:
+    """Slices of one global code, numbered after the tables of the features; a near copy shares at least one of them."""
+    bits = np.unpackbits(np.frombuffer(code, np.uint8))
+    slices = len(bits) // TERM_BITS
+    return _numbered(bits[: slices * TERM_BITS].astype(bool).reshape(1, slices, TERM_BITS), first_table=FEATURE_TABLES)
+
+
+def _numbered(bits: NDArray[np.bool_], *, first_table: int) -> set[int]:
+    tables = np.arange(first_table, first_table + bits.shape[1], dtype=np.int64) << TERM_BITS
+    words = bits @ (1 << np.arange(TERM_BITS, dtype=np.int64)) + tables
+    return set(words.ravel().tolist())

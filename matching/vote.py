@@ -141,4 +141,5 @@ def _similarity(matches: Matches, index: int) -> NDArray[np.float64]:
 
 
 def _wrapped(angles: _Floats) -> _Floats:
-    return np.mod(angles + np.float32(np.pi), np.float32(2 * np.pi)) - np.float32(np.pi)
+    wrapped: _Floats = np.mod(angles + np.float32(np.pi), np.float32(2 * np.pi)) - np.float32(np.pi)
+    return wrapped

@@ -13,6 +13,7 @@ from mesh.errors import DeadlineExceeded
 REQUEST_ID_HEADER: Final = "x-request-id"
 DEFAULT_SECONDS: Final = 30.0
 """The deadline of a caller that set none."""
+MAX_SECONDS: Final = 600.0
 
 # Each hop keeps a little of its caller's time, so that the one who ran out of it can still say so itself.
 _HOP_MARGIN_SECONDS: Final = 0.02
@@ -27,7 +28,7 @@ def begin(request_id: str | None, seconds: float | None) -> str:
     """Start a call with the caller's id (a new one where it is none) and time; refuse what cannot be done in time."""
     identity = request_id if request_id and _REQUEST_ID.fullmatch(request_id) else uuid.uuid4().hex
     _request_id.set(identity)
-    seconds = DEFAULT_SECONDS if seconds is None else min(seconds - _HOP_MARGIN_SECONDS, DEFAULT_SECONDS)
+    seconds = DEFAULT_SECONDS if seconds is None else min(seconds - _HOP_MARGIN_SECONDS, MAX_SECONDS)
     _deadline.set(time.monotonic() + seconds)
     if seconds < _MIN_USEFUL_SECONDS:
         raise DeadlineExceeded()

@@ -21,7 +21,7 @@ from mesh.settings import MeshSettings
 MAX_MESSAGE_BYTES: Final = 4 * 1024 * 1024
 
 _RETRY: Final = {
-    "maxAttempts": 3,
+    "maxAttempts": 2,
     "initialBackoff": "0.1s",
     "maxBackoff": "1s",
     "backoffMultiplier": 3,

@@ -34,8 +34,8 @@ class MeshError(Exception):
         return _rebuild, (self.code, self.message, self.details)
 
     def of_field(self, field: str) -> MeshError:
-        """The same error as a sentence about the request's field, unless it names one already."""
-        if "field" in self.details:
+        """The same error as a sentence about the request's field, where it is about one and does not name it already."""
+        if "field" in self.details or self.http_status >= 500:
             return self
         return type(self)(f"{field} {self.message}", **self.details, field=field)
 

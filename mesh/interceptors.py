@@ -8,9 +8,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import aclosing
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
+from typing import Any, Final
 
 import grpc
 from google.protobuf import any_pb2
@@ -19,7 +19,7 @@ from grpc_status import rpc_status
 from prometheus_client import Counter, Gauge, Histogram
 
 from mesh import call
-from mesh.errors import DOMAIN, DeadlineExceeded, Internal, MeshError, from_code
+from mesh.errors import DOMAIN, DeadlineExceeded, Internal, MeshError, Overloaded, from_code
 
 _log = logging.getLogger(__name__)
 
@@ -31,6 +31,9 @@ SECONDS = Histogram(
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )
 UNDER_WAY = Gauge("mediamesh_calls_under_way", "Calls being worked on.", ["method"])
+
+# What this server answered is its answer: only a call that never reached it is worth another try.
+_DO_NOT_RETRY: Final = ("grpc-retry-pushback-ms", "-1")
 
 # Statuses that gRPC makes itself carry no code of ours.
 _BARE: dict[grpc.StatusCode, str] = {
@@ -63,7 +66,11 @@ def from_rpc_error(problem: grpc.aio.AioRpcError) -> MeshError:
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):
-    """Wraps each of the mesh's own methods; health and reflection pass through."""
+    """Wraps each of the mesh's own methods, `max_calls` at once; health and reflection pass through, so they answer under any load."""
+
+    def __init__(self, max_calls: int) -> None:
+        self._max_calls = max_calls
+        self._under_way = 0
 
     async def intercept_service(
         self,
@@ -75,67 +82,69 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         if handler is None or not method.startswith("/mediamesh."):
             return handler
         name = f"{'stream' if handler.request_streaming else 'unary'}_{'stream' if handler.response_streaming else 'unary'}"
-        behaviour = getattr(handler, name)
-        short = method.rsplit("/", 1)[-1]
-        wrapped: object = _answer_many(short, behaviour) if handler.response_streaming else _answer_once(short, behaviour)
+        wrap = self._answer_many if handler.response_streaming else self._answer_once
         make = getattr(grpc, f"{name}_rpc_method_handler")
+        wrapped = wrap(method.rsplit("/", 1)[-1], getattr(handler, name))
         return make(wrapped, handler.request_deserializer, handler.response_serializer)
 
+    def _answer_once(self, method: str, behaviour: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
+        async def answer(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+            async with self._watch(method, context):
+                return await behaviour(request, context)
 
-def _answer_once(method: str, behaviour: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-    async def answer(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
-        async with _Watched(method, context):
-            return await behaviour(request, context)
+        return answer
 
-    return answer
+    def _answer_many(self, method: str, behaviour: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
+        async def answer(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+            # Written here and not yielded: a reader that stalls must not keep the watch from ending the call.
+            async with self._watch(method, context), aclosing(behaviour(request, context)) as responses:
+                async for response in responses:
+                    await context.write(response)
 
+        return answer
 
-def _answer_many(method: str, behaviour: Callable[..., AsyncGenerator[Any, None]]) -> Callable[..., AsyncIterator[Any]]:
-    async def answer(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
-        async with _Watched(method, context), aclosing(behaviour(request, context)) as responses:
-            async for response in responses:
-                yield response
-
-    return answer
-
-
-class _Watched:
-    """One call from its begin to its end, however it ends."""
-
-    def __init__(self, method: str, context: grpc.aio.ServicerContext[Any, Any]) -> None:
-        self._method = method
-        self._context = context
-        self._timeout = asyncio.timeout(None)
-
-    async def __aenter__(self) -> None:
-        self._started = time.perf_counter()
-        UNDER_WAY.labels(self._method).inc()
-        await self._timeout.__aenter__()
-        metadata = dict(self._context.invocation_metadata() or ())
-        identity = metadata.get(call.REQUEST_ID_HEADER)
+    @asynccontextmanager
+    async def _watch(self, method: str, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[None]:
+        """One call from its begin to its end, however it ends."""
+        started = time.perf_counter()
+        self._under_way += 1
+        UNDER_WAY.labels(method).inc()
+        code, error = "cancelled", None
         try:
-            call.begin(identity if isinstance(identity, str) else None, self._context.time_remaining())
-        except MeshError as error:
-            await self._end(error)
-        self._timeout.reschedule(asyncio.get_running_loop().time() + call.remaining_seconds())
+            async with _coded_errors(context):
+                if self._under_way > self._max_calls:
+                    raise Overloaded()
+                yield
+            code = "ok"
+        except MeshError as problem:
+            code, error = problem.code, problem
+        finally:
+            self._under_way -= 1
+            seconds = time.perf_counter() - started
+            UNDER_WAY.labels(method).dec()
+            CALLS.labels(method, code).inc()
+            SECONDS.labels(method).observe(seconds)
+            _log.info(method, extra={"code": code, "milliseconds": round(seconds * 1000, 1)})
+        if error is not None:
+            status = rpc_status.to_status(to_status(error))
+            await context.abort(status.code, status.details, (*status.trailing_metadata, _DO_NOT_RETRY))
 
-    async def __aexit__(self, kind: type[BaseException] | None, problem: BaseException | None, trace: Any) -> None:
-        try:
-            await self._timeout.__aexit__(kind, problem, trace)
-        except TimeoutError:
-            problem = DeadlineExceeded()
-        await self._end(problem)
 
-    async def _end(self, problem: BaseException | None) -> None:
-        error = problem
-        if isinstance(problem, Exception) and not isinstance(problem, MeshError):
-            _log.error("uncaught in %s", self._method, exc_info=problem)
-            error = Internal()
-        code = error.code if isinstance(error, MeshError) else "ok" if error is None else "cancelled"
-        seconds = time.perf_counter() - self._started
-        UNDER_WAY.labels(self._method).dec()
-        CALLS.labels(self._method, code).inc()
-        SECONDS.labels(self._method).observe(seconds)
-        _log.info(self._method, extra={"code": code, "milliseconds": round(seconds * 1000, 1)})
-        if isinstance(error, MeshError):
-            await self._context.abort_with_status(rpc_status.to_status(to_status(error)))
+@asynccontextmanager
+async def _coded_errors(context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[None]:
+    """The caller's id and deadline in; only MeshErrors and cancellation out."""
+    identity = dict(context.invocation_metadata() or ()).get(call.REQUEST_ID_HEADER)
+    call.begin(identity if isinstance(identity, str) else None, context.time_remaining())
+    try:
+        async with asyncio.timeout(call.remaining_seconds()) as timer:
+            yield
+    except TimeoutError as problem:
+        if timer.expired():
+            raise DeadlineExceeded() from problem
+        _log.exception("uncaught")
+        raise Internal() from problem
+    except MeshError:
+        raise
+    except Exception as problem:
+        _log.exception("uncaught")
+        raise Internal() from problem

@@ -86,7 +86,7 @@ class Matcher:
 
     async def match(self, source_url: str, target_url: str, options: MatchOptions) -> MatchResult:
         """Both assets fetched and fingerprinted side by side, then compared."""
-        with self._admission(), ExitStack() as files:
+        with self.admission(), ExitStack() as files:
             source, target = await _both(
                 self._take("source_url", source_url, files),
                 self._take("target_url", target_url, files),
@@ -101,18 +101,20 @@ class Matcher:
                 compare_ms += _milliseconds_since(compared)
             hashes = None
             if Include.HASHES in options.include:
-                hashes = await _both(self._hashes(source), self._hashes(target))
+                hashes = await _both(self._hashes("source_url", source), self._hashes("target_url", target))
             timings = {stage: max(side.spent_ms.get(stage, 0.0) for side in (source, target)) for stage in (*STAGES, "processing")}
             processing_ms = timings.pop("processing") + compare_ms
             return self._result(comparison, options, hashes, processing_ms, timings | {"compare": compare_ms})
 
-    async def fingerprint_url(self, url: str, max_level: int) -> Fingerprint:
-        with self._admission(), await self._fetcher.fetch(url) as media:
-            return (await self._fingerprint(media, max_level)).fingerprint
+    async def fetch(self, url: str) -> MediaFile:
+        return await self._fetcher.fetch(url)
 
-    async def fingerprint_media(self, media: MediaFile, max_level: int) -> Fingerprint:
-        with self._admission():
-            return (await self._fingerprint(media, max_level)).fingerprint
+    async def fingerprint(self, media: MediaFile, max_level: int) -> Fingerprint:
+        """As deep as asked for, whatever more of it may be known already."""
+        known = (await self._fingerprint(media, max_level)).fingerprint
+        layers = {level: layer for level, layer in known.layers.items() if level <= max_level}
+        terms = (known.terms, known.term_positions) if max_level >= DETAIL else ((), ())
+        return replace(known, layers=layers, terms=terms[0], term_positions=terms[1])
 
     async def compare(self, query: Fingerprint, reference: Fingerprint, options: MatchOptions) -> MatchResult:
         """Two stored fingerprints: of this algorithm and version, and as deep as the pair needs."""
@@ -125,8 +127,8 @@ class Matcher:
         return self._result(comparison, options, hashes, spent_ms, {"compare": spent_ms})
 
     @contextmanager
-    def _admission(self) -> Iterator[None]:
-        """Refuse before anything is fetched what would only wait."""
+    def admission(self) -> Iterator[None]:
+        """Enter it for each piece of work, before its media come in: what would only wait is refused."""
         if self._under_way >= self._max_under_way:
             raise Overloaded()
         self._under_way += 1
@@ -138,21 +140,17 @@ class Matcher:
     async def _take(self, field_name: str, url: str, files: ExitStack) -> _Asset:
         """Fetch one side and make its outline."""
         started = time.perf_counter()
-        try:
+        with _about(field_name):
             media = files.enter_context(await self._fetcher.fetch(url))
             fetch_ms = _milliseconds_since(started)
             asset = await self._fingerprint(media, OUTLINE)
-        except MeshError as error:
-            raise error.of_field(field_name) from error
         asset.add({"fetch": fetch_ms})
         return asset
 
     async def _deepen(self, field_name: str, asset: _Asset) -> None:
         """Add the layers that the outlines left open."""
-        try:
+        with _about(field_name):
             deeper = await self._fingerprint(asset.media, DETAIL, asset.fingerprint)
-        except MeshError as error:
-            raise error.of_field(field_name) from error
         asset.fingerprint = deeper.fingerprint
         asset.add(deeper.spent_ms)
 
@@ -165,8 +163,9 @@ class Matcher:
         self._cache.put(media.sha256, fingerprint)
         return _Asset(media, fingerprint, {**spent_ms, "processing": _milliseconds_since(started)})
 
-    async def _hashes(self, asset: _Asset) -> dict[str, str]:
-        return await self._run(self._room.explicit_hashes, asset.media.path, asset.fingerprint)
+    async def _hashes(self, field_name: str, asset: _Asset) -> dict[str, str]:
+        with _about(field_name):
+            return await self._run(self._room.explicit_hashes, asset.media.path, asset.fingerprint)
 
     async def _compare(self, query: Fingerprint, reference: Fingerprint, options: MatchOptions) -> Comparison | None:
         # What the next layer would be made from is of no use to a comparison, and costly to hand over.
@@ -229,6 +228,15 @@ async def _both(left: Coroutine[Any, Any, Left], right: Coroutine[Any, Any, Righ
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@contextmanager
+def _about(field_name: str) -> Iterator[None]:
+    """Errors say which field of the request they are about."""
+    try:
+        yield
+    except MeshError as error:
+        raise error.of_field(field_name) from error
 
 
 def _milliseconds_since(started: float) -> float:

@@ -9,7 +9,7 @@ from mesh.errors import FileTooLarge, InvalidRequest, MeshError
 from mesh.matcher import Matcher
 from mesh.media import DETAIL, Fingerprint, MatchOptions, MediaType
 from mesh.media_file import MediaFile
-from mesh.media_type import LIMITS
+from mesh.media_type import LIMITS, MEBIBYTE
 from mesh.wire import fingerprint_from_proto, fingerprint_to_proto, options_from_proto, result_to_proto
 from protos import matcher_pb2, matcher_pb2_grpc
 
@@ -28,13 +28,17 @@ class MatcherServicer(matcher_pb2_grpc.MatcherServiceServicer):
     ) -> matcher_pb2.ComputeFingerprintResponse:
         head = await _first(request_iterator, "head")
         max_level = min(head.max_level, DETAIL) if head.HasField("max_level") else DETAIL
-        if head.WhichOneof("media") == "url":
-            fingerprint = await self._matcher.fingerprint_url(head.url, max_level)
-        elif head.WhichOneof("media") == "inline":
-            with await self._read_inline(request_iterator) as media:
-                fingerprint = await self._matcher.fingerprint_media(media, max_level)
-        else:
+        source = head.WhichOneof("media")
+        if source is None:
             raise InvalidRequest("the head must name a url, or inline")
+        try:
+            with (
+                self._matcher.admission(),
+                await (self._matcher.fetch(head.url) if source == "url" else self._read_inline(request_iterator)) as media,
+            ):
+                fingerprint = await self._matcher.fingerprint(media, max_level)
+        except MeshError as error:
+            raise error.of_field(source) from error
         return matcher_pb2.ComputeFingerprintResponse(fingerprint=fingerprint_to_proto(fingerprint))
 
     async def Compare(  # noqa: N802
@@ -67,7 +71,9 @@ class MatcherServicer(matcher_pb2_grpc.MatcherServiceServicer):
                 if request.WhichOneof("part") != "chunk":
                     raise InvalidRequest("after the head come chunks")
                 if media.size_bytes + len(request.chunk) > max_bytes:
-                    raise FileTooLarge(f"{self._media_type} may have at most {max_bytes} bytes")
+                    raise FileTooLarge(
+                        f"is larger than the {max_bytes:,} bytes ({max_bytes // MEBIBYTE} MB) that one {self._media_type} may have"
+                    )
                 media.write(request.chunk)
             media.seal()
             return media

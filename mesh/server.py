@@ -7,9 +7,11 @@ NOT_SERVING, lets what is under way finish, and leaves the resources in reverse 
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 import signal
+import socket
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
@@ -29,8 +31,10 @@ from mesh.settings import InvalidSettings, MeshSettings, Settings, exit_on_inval
 
 _log = logging.getLogger(__name__)
 
-MAX_CALLS: Final = 256
-"""Calls at once, queued ones included; more are answered `overloaded` by gRPC itself."""
+MAX_CALLS: Final = 1024
+"""Calls at once, queued ones included; more are `overloaded`. What a service can really do at once it says itself, before that."""
+
+_HEALTH_SECONDS: Final = 1.0
 
 SANDBOX_HEALTH_PREFIX: Final = "sandbox:"
 """Health answers for `sandbox:seccomp` and the like where the decoders run under it, so that a caller can ask."""
@@ -42,6 +46,10 @@ class Sandboxed(Protocol):
 
     @property
     def sandbox(self) -> str: ...
+
+    @property
+    def is_able(self) -> bool:
+        """Whether it has anyone to do the work."""
 
 
 @dataclass(frozen=True)
@@ -86,17 +94,19 @@ async def _serve(settings: MeshSettings, service: Service) -> None:
         server, health_servicer = await start_server(settings, service)
         serve_metrics(settings.metrics_host, service.metrics_port)
         _log.info("serving", extra={"listen": service.listen, "sandbox": service.workers.sandbox if service.workers else ""})
+        watching = asyncio.create_task(_tell_health(health_servicer, service))
         await until_told_to_stop()
         _log.info("stopping")
+        watching.cancel()
         await health_servicer.enter_graceful_shutdown()
+        await asyncio.sleep(settings.lame_duck_seconds)
         await server.stop(settings.drain_seconds)
 
 
 async def start_server(settings: MeshSettings, service: Service) -> tuple[grpc.aio.Server, health.aio.HealthServicer]:
     """A server that takes calls and answers for its health."""
     server = grpc.aio.server(
-        interceptors=[CallInterceptor()],
-        maximum_concurrent_rpcs=MAX_CALLS,
+        interceptors=[CallInterceptor(MAX_CALLS)],
         options=[
             ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
             ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
@@ -120,6 +130,16 @@ async def start_server(settings: MeshSettings, service: Service) -> tuple[grpc.a
     return server, health_servicer
 
 
+async def _tell_health(health_servicer: health.aio.HealthServicer, service: Service) -> None:
+    """A service whose workers are gone says so, until they are back."""
+    while service.workers:
+        is_able = service.workers.is_able
+        status = health_pb2.HealthCheckResponse.SERVING if is_able else health_pb2.HealthCheckResponse.NOT_SERVING
+        for name in ("", service.full_name):
+            await health_servicer.set(name, status)
+        await asyncio.sleep(_HEALTH_SECONDS)
+
+
 async def until_told_to_stop() -> None:
     """Wait for SIGTERM or SIGINT."""
     told = asyncio.Event()
@@ -135,7 +155,9 @@ def serve_metrics(host: str, port: int) -> None:
         return
     try:
         start_http_server(port, host)
-    except OSError:
+    except OSError as problem:
+        if problem.errno != errno.EADDRINUSE:
+            raise InvalidSettings(f"METRICS_HOST={host}: {problem.strerror or problem}") from problem
         server, _ = start_http_server(0, host)
         _log.warning("metrics port %d is taken, using %d", port, server.server_port)
 
@@ -145,6 +167,8 @@ def _bind(server: grpc.aio.Server, settings: MeshSettings, listen: str) -> None:
     if target.startswith("unix:"):
         make_runtime_dir(settings)
         path = Path(target.removeprefix("unix:"))
+        if _is_served(path):
+            raise InvalidSettings(f"{path} is already served by another process")
         path.unlink(missing_ok=True)
         # Whoever can connect can use the service: ours alone.
         mask = os.umask(0o177)
@@ -153,14 +177,21 @@ def _bind(server: grpc.aio.Server, settings: MeshSettings, listen: str) -> None:
         finally:
             os.umask(mask)
         return
-    if settings.mesh_tls_cert:
-        bound = server.add_secure_port(target, _server_credentials(settings))
-    elif settings.mesh_plaintext or target.rsplit(":", 1)[0] in ("127.0.0.1", "[::1]", "localhost"):
-        bound = server.add_insecure_port(target)
-    else:
+    is_guarded = settings.mesh_plaintext or target.rsplit(":", 1)[0] in ("127.0.0.1", "[::1]", "localhost")
+    if not settings.mesh_tls_cert and not is_guarded:
         raise InvalidSettings(f"{target} is open to the network: set MESH_TLS_CERT, MESH_TLS_KEY and MESH_TLS_CA, or MESH_PLAINTEXT=on")
-    if not bound:
-        raise InvalidSettings(f"cannot listen on {target}")
+    try:
+        if settings.mesh_tls_cert:
+            server.add_secure_port(target, _server_credentials(settings))
+        else:
+            server.add_insecure_port(target)
+    except RuntimeError as problem:
+        raise InvalidSettings(f"cannot listen on {target}") from problem
+
+
+def _is_served(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(path)) == 0
 
 
 def _server_credentials(settings: MeshSettings) -> grpc.ServerCredentials:

@@ -5,6 +5,7 @@ A field `gateway_port` is the variable GATEWAY_PORT. A service's class adds its 
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import os
 import stat
@@ -22,6 +23,8 @@ Count = Annotated[int, Meta(ge=1, le=1024)]
 
 # A unix socket's path ends at 107 characters; the longest of ours is fetcher.sock.
 _MAX_RUNTIME_PATH = 90
+# Higher than between the names of any two services' settings.
+_MISTYPED_LIKENESS = 0.88
 _SWITCH = {"on": "true", "off": "false", "yes": "true", "no": "false"}
 
 Settings = TypeVar("Settings", bound="MeshSettings")
@@ -30,10 +33,12 @@ Settings = TypeVar("Settings", bound="MeshSettings")
 class MeshSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What every service reads."""
 
-    data_dir: str = "data"
+    data_dir: Annotated[str, Meta(min_length=1)] = "data"
     log_format: Literal["json", "text"] = "json"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     metrics_host: str = "127.0.0.1"
+    # When told to stop: say so first, so that others look elsewhere, then finish what is under way.
+    lame_duck_seconds: Annotated[float, Meta(ge=0, le=60)] = 0.0
     drain_seconds: Annotated[float, Meta(ge=0, le=300)] = 25.0
     # All three or none: mutual TLS between the services.
     mesh_tls_cert: str = ""
@@ -63,7 +68,8 @@ def read_settings(settings_class: type[Settings], environment: Mapping[str, str]
     for field in msgspec.structs.fields(settings_class):
         variable = field.name.upper()
         text = environment.get(variable, "").strip()
-        if not text:
+        # Set but empty: no such thing where the setting is a text, else as if it were not set.
+        if variable not in environment or (not text and field.type is not str):
             continue
         try:
             values[field.name] = _convert(text, field.type)
@@ -85,7 +91,11 @@ def read_settings(settings_class: type[Settings], environment: Mapping[str, str]
 def unknown_variables(settings_class: type[MeshSettings], prefix: str, environment: Mapping[str, str] = os.environ) -> list[str]:
     """Variables that look like this service's own and are none: most likely a typing error."""
     known = {field.name.upper() for field in msgspec.structs.fields(settings_class)}
-    return sorted(name for name in environment if name.startswith(prefix) and name not in known)
+    return sorted(
+        name
+        for name in environment
+        if name not in known and (name.startswith(prefix) or difflib.get_close_matches(name, known, 1, _MISTYPED_LIKENESS))
+    )
 
 
 def make_runtime_dir(settings: MeshSettings) -> Path:

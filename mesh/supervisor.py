@@ -27,9 +27,11 @@ SERVICES: Final = ("fetcher_svc", "image_svc", "video_svc", "audio_svc", "index_
 FRONT_DOOR: Final = "gateway"
 
 _READY_SECONDS: Final = 60.0
+_MIN_PAUSE_SECONDS: Final = 0.1
 _MAX_PAUSE_SECONDS: Final = 5.0
 _LIVED_SECONDS: Final = 10.0
 _PR_SET_PDEATHSIG: Final = 1
+_LIBC: Final = ctypes.CDLL(None)
 
 
 class Settings(MeshSettings, frozen=True, kw_only=True):
@@ -45,7 +47,10 @@ def run() -> None:
     except InvalidSettings as problem:
         exit_on_invalid(problem)
     with lock:
-        sys.exit(asyncio.run(_supervise(settings)))
+        status = asyncio.run(_supervise(settings))
+        for left in settings.runtime_dir.glob("*.sock"):
+            left.unlink(missing_ok=True)
+    sys.exit(status)
 
 
 def _lock(settings: Settings) -> IO[str]:
@@ -61,11 +66,12 @@ def _lock(settings: Settings) -> IO[str]:
 
 def _check_port(settings: Settings) -> None:
     """Found out before anything is started, and never mistaken for ours when another mesh answers there."""
+    host, port = settings.gateway_host, settings.gateway_port
     try:
-        socket.create_server((settings.gateway_host, settings.gateway_port)).close()
+        family = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
+        socket.create_server((host, port), family=family).close()
     except OSError as problem:
-        address = f"{settings.gateway_host}:{settings.gateway_port}"
-        raise InvalidSettings(f"cannot listen on {address} ({problem.strerror}); set GATEWAY_PORT to a free port") from problem
+        raise InvalidSettings(f"cannot listen on {host} port {port} ({problem.strerror}); set GATEWAY_PORT to a free port") from problem
 
 
 async def _supervise(settings: Settings) -> int:
@@ -84,14 +90,17 @@ async def _supervise(settings: Settings) -> int:
     failure = ready.result() if ready.done() else None
     if ready.done() and failure is None:
         _announce(settings)
+        for process in (*services, door):
+            process.is_needed = True
         await stopped
     ready.cancel()
     if failure:
         print(f"mediamesh did not start: {failure}", file=sys.stderr, flush=True)
     else:
         print("mediamesh is stopping", flush=True)
-    await door.stop(settings.drain_seconds)
-    await asyncio.gather(*(process.stop(settings.drain_seconds) for process in services))
+    grace_seconds = settings.lame_duck_seconds + settings.drain_seconds
+    await door.stop(grace_seconds)
+    await asyncio.gather(*(process.stop(grace_seconds) for process in services))
     return 1 if failure else 0
 
 
@@ -101,33 +110,40 @@ class _Process:
 
     module: str
     environment: dict[str, str]
+    is_needed: bool = False
+    """From when the mesh was ready: whatever ends the service, it is started again."""
     given_up: str = ""
 
     def start(self) -> None:
         self._is_stopping = False
-        self._has_lived = False
         self._process: asyncio.subprocess.Process | None = None
         self._keeper = asyncio.create_task(self._keep_alive())
 
     async def _keep_alive(self) -> None:
-        pause = 0.1
+        pause = _MIN_PAUSE_SECONDS
         while True:
             started = time.monotonic()
+            status = await self._run_once()
+            if self._is_stopping:
+                return
+            # Wrong settings do not mend by themselves: what ends of its own will before the mesh ever was ready is not tried again.
+            if status == 1 and not self.is_needed:
+                self.given_up = f"{self.module} ended with status 1; its own lines say why"
+                return
+            is_failing = status > 0 and time.monotonic() - started < _LIVED_SECONDS
+            pause = min(pause * 2, _MAX_PAUSE_SECONDS) if is_failing else _MIN_PAUSE_SECONDS
+            print(f"{self.module} ended (status {status}), starting it again", file=sys.stderr, flush=True)
+            await asyncio.sleep(pause)
+
+    async def _run_once(self) -> int:
+        try:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", self.module, env=self.environment, start_new_session=True, preexec_fn=_die_with_parent
             )
-            status = await self._process.wait()
-            if self._is_stopping:
-                return
-            lived = time.monotonic() - started
-            self._has_lived = self._has_lived or lived > _LIVED_SECONDS
-            # Wrong settings do not mend by themselves: what ends at once, of its own will, is not tried again.
-            if status == 1 and not self._has_lived:
-                self.given_up = f"{self.module} ended with status 1; its own lines say why"
-                return
-            pause = 0.1 if lived > _LIVED_SECONDS else min(pause * 2, _MAX_PAUSE_SECONDS)
-            print(f"{self.module} died (status {status}), starting it again", file=sys.stderr, flush=True)
-            await asyncio.sleep(pause)
+        except OSError as problem:
+            print(f"{self.module} cannot be started: {problem}", file=sys.stderr, flush=True)
+            return 1
+        return await self._process.wait()
 
     async def stop(self, grace_seconds: float) -> None:
         self._is_stopping = True
@@ -165,7 +181,8 @@ def _is_ready(settings: Settings) -> bool:
 
 
 def _announce(settings: Settings) -> None:
-    base = f"http://{_reachable_host(settings)}:{settings.gateway_port}"
+    host = _reachable_host(settings)
+    base = f"http://{f'[{host}]' if ':' in host else host}:{settings.gateway_port}"
     print(
         f"""
 mediamesh is ready
@@ -186,9 +203,9 @@ Ctrl-C stops it.
 
 
 def _reachable_host(settings: Settings) -> str:
-    return "127.0.0.1" if settings.gateway_host in ("0.0.0.0", "") else settings.gateway_host
+    return {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.gateway_host, settings.gateway_host)
 
 
 def _die_with_parent() -> None:
     """A service outlives its supervisor by nothing, even if that was killed."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

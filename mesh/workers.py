@@ -28,7 +28,7 @@ from mesh.nursery import HEADER, MAX_REPORT_BYTES, READY, Task, Upbringing
 T = TypeVar("T")
 Arguments = TypeVarTuple("Arguments")
 
-LOG = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 MAX_REPLY_BYTES = 64 << 20
 """A worker that has decoded hostile media is not believed when it announces more than any fingerprint takes."""
@@ -50,6 +50,9 @@ INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "NUMBA_C
 
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
 """The pool is what runs in parallel; threads within a task would fight over the same cores, and could not be forked."""
+
+BIRTH_SECONDS = 10.0
+"""It takes milliseconds; a process that is stopped gives none, and says nothing."""
 
 REBIRTH_DELAY_SECONDS = 1.0
 """Before what could not be started is tried again."""
@@ -84,6 +87,11 @@ class WorkerPool:
 
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
+
+    @property
+    def is_able(self) -> bool:
+        """Whether any worker lives; for the moment it takes to replace the last one, none does."""
+        return bool(self._alive)
 
     async def start(self) -> None:
         """Returns when every worker is up, warmed up and in its sandbox."""
@@ -138,7 +146,7 @@ class WorkerPool:
                 raise value
             case "exhausted":
                 raise UnsupportedMedia("needs too much memory to decode")
-        LOG.error("%s: %s failed in its worker\n%s", self.name, function.__qualname__, value)
+        _log.error("%s: %s failed in its worker\n%s", self.name, function.__qualname__, value)
         raise Internal
 
     async def _next_idle(self, deadline: float | None) -> _Worker:
@@ -181,7 +189,7 @@ class WorkerPool:
         except MeshError:
             raise
         except Exception:
-            LOG.exception("%s: the reply of %s cannot be read", self.name, function.__qualname__)
+            _log.exception("%s: the reply of %s cannot be read", self.name, function.__qualname__)
             raise Internal from None
 
     async def _obituary(self, worker: _Worker, function: Callable[..., Any]) -> MeshError:
@@ -190,15 +198,16 @@ class WorkerPool:
         if status is None:
             return NotAvailable()
         cause = signal.Signals(os.WTERMSIG(status)).name if os.WIFSIGNALED(status) else f"exit code {os.waitstatus_to_exitcode(status)}"
-        LOG.warning("%s: %s ended its worker: %s", self.name, function.__qualname__, cause)
+        _log.warning("%s: %s ended its worker: %s", self.name, function.__qualname__, cause)
         return UnsupportedMedia("took too long to decode" if cause == "SIGXCPU" else f"crashed its decoder ({cause})")
 
     async def _add_worker(self, nursery: _Nursery) -> None:
         while nursery is self._nursery:
             try:
-                worker = await nursery.bear()
+                async with asyncio.timeout(BIRTH_SECONDS):
+                    worker = await nursery.bear()
             except (OSError, EOFError) as error:
-                LOG.error("%s: a worker did not come up: %r", self.name, error)
+                _log.error("%s: a worker did not come up: %r", self.name, error)
                 await asyncio.sleep(REBIRTH_DELAY_SECONDS)
                 continue
             if nursery is self._nursery:
@@ -217,7 +226,7 @@ class WorkerPool:
                 if (worker := self._alive.pop(pid, None)) is not None:
                     worker.bury(status)
                     self._in_background(self._add_worker(nursery))
-            LOG.error("%s: the process that workers are forked from has died; starting another", self.name)
+            _log.error("%s: the process that workers are forked from has died; starting another", self.name)
             self._nursery = None
             self._lose_all_workers()
             await nursery.close()
@@ -231,7 +240,7 @@ class WorkerPool:
                     self._in_background(self._add_worker(nursery))
                 return nursery
             except (OSError, RuntimeError) as error:
-                LOG.error("%s: %s", self.name, error)
+                _log.error("%s: %s", self.name, error)
                 await asyncio.sleep(REBIRTH_DELAY_SECONDS)
 
     def _lose_all_workers(self) -> None:

@@ -20,30 +20,32 @@ class Authority:
         self._certificate = self._sign(self._name, self._key.public_key(), is_authority=True)
         self.file = str(self._write(f"{name}-ca.pem", self._certificate.public_bytes(serialization.Encoding.PEM)))
 
-    def issue(self, name: str) -> tuple[str, str]:
-        """A certificate for this name and loopback, and its key: the two files."""
+    def issue(self, name: str, hours: int = 1) -> tuple[str, str]:
+        """A certificate for this name and loopback, good for so long, and its key: the two files."""
         key = ec.generate_private_key(ec.SECP256R1())
-        certificate = self._sign(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]), key.public_key(), is_authority=False)
+        certificate = self._sign(
+            x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]), key.public_key(), is_authority=False, hours=hours
+        )
         private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
         return (
             str(self._write(f"{name}.pem", certificate.public_bytes(serialization.Encoding.PEM))),
             str(self._write(f"{name}-key.pem", private)),
         )
 
-    def _sign(self, subject: x509.Name, public_key: ec.EllipticCurvePublicKey, *, is_authority: bool) -> x509.Certificate:
+    def _sign(self, subject: x509.Name, public_key: ec.EllipticCurvePublicKey, *, is_authority: bool, hours: int = 1) -> x509.Certificate:
         now = datetime.datetime.now(datetime.UTC)
+        (name,) = subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        names = [x509.DNSName(text) for text in {"localhost", str(name.value).replace(" ", "-")}]
         return (
             x509.CertificateBuilder()
             .subject_name(subject)
             .issuer_name(self._name)
             .public_key(public_key)
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(hours=1))
-            .not_valid_after(now + datetime.timedelta(hours=1))
+            .not_valid_before(now - datetime.timedelta(days=1))
+            .not_valid_after(now + datetime.timedelta(hours=hours))
             .add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
-            .add_extension(
-                x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False
-            )
+            .add_extension(x509.SubjectAlternativeName([*names, x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
             .sign(self._key, hashes.SHA256())
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from typing import Self
@@ -24,21 +25,27 @@ def redirect(location: str, status: str = "302 Found") -> bytes:
 
 
 class RawOrigin:
-    """Lives in the event loop of the test. `requests` are the heads as they came in, `paths` their paths."""
+    """Lives in the event loop that it is entered in. `requests` are the heads as they came in, `paths` their paths."""
 
-    def __init__(self, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None, port: int = 0) -> None:
+    def __init__(
+        self, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None, port: int = 0, listening: socket.socket | None = None
+    ) -> None:
         self.requests: list[bytes] = []
-        self.connections = 0
+        self.dialled: list[str] = []
+        """The address that each connection was made to."""
         self.sent_bytes = 0
         self.asked = asyncio.Event()
         self.left = asyncio.Event()
         """Somebody who was being answered has closed the connection."""
-        self._host, self._tls, self.port = host, tls, port
+        self._host, self._tls, self.port, self._listening = host, tls, port, listening
         self._says: dict[str, Say] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._talk, self._host, self.port, ssl=self._tls)
+        if self._listening:
+            self._server = await asyncio.start_server(self._talk, sock=self._listening, ssl=self._tls)
+        else:
+            self._server = await asyncio.start_server(self._talk, self._host, self.port, ssl=self._tls)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -47,6 +54,10 @@ class RawOrigin:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    @property
+    def connections(self) -> int:
+        return len(self.dialled)
 
     @property
     def paths(self) -> list[str]:
@@ -79,12 +90,16 @@ class RawOrigin:
 
         return self.do(path, say)
 
+    def saying(self, path: str) -> Say:
+        """What is said there."""
+        return self._says[path]
+
     def do(self, path: str, say: Say) -> str:
         self._says[path] = say
         return self.url(path)
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
+        self.dialled.append(writer.get_extra_info("sockname")[0].removeprefix("::ffff:"))
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
@@ -93,7 +108,7 @@ class RawOrigin:
             self.requests.append(head)
             self.asked.set()
             say = self._says.get(head.split(b" ")[1].decode())
-            watch = asyncio.create_task(self._watch(reader))
+            watch = asyncio.create_task(self._watch(reader, writer))
             try:
                 if say:
                     await say(writer)
@@ -105,7 +120,8 @@ class RawOrigin:
         finally:
             self._tasks.discard(task)
 
-    async def _watch(self, reader: asyncio.StreamReader) -> None:
+    async def _watch(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
             await reader.read()
         self.left.set()
+        writer.close()

@@ -12,7 +12,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 ROOT = Path(__file__).parent.parent
 START_SECONDS = 60.0
@@ -41,6 +41,7 @@ class RunningMesh:
         self.data_dir = data_dir
         self._log_path = data_dir / log_name
         self.port = free_port()
+        self._command = [sys.executable, "-m", "mesh"]
         self._environment = {
             "FETCHER_ALLOW_NETWORKS": "127.0.0.0/8",
             "LOG_FORMAT": "json",
@@ -48,11 +49,11 @@ class RunningMesh:
             **environment,
         }
 
-    def __enter__(self) -> RunningMesh:
+    def __enter__(self) -> Self:
         environment = {**os.environ, **self._environment, "DATA_DIR": str(self.data_dir), "GATEWAY_PORT": str(self.port)}
         self._log = self._log_path.open("w")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "mesh"], cwd=ROOT, env=environment, stdout=self._log, stderr=subprocess.STDOUT, start_new_session=True
+            self._command, cwd=ROOT, env=environment, stdout=self._log, stderr=subprocess.STDOUT, start_new_session=True
         )
         deadline = time.monotonic() + START_SECONDS
         while self.get("/readyz", patient=True).status != 200:
@@ -65,7 +66,11 @@ class RunningMesh:
     def __exit__(self, *_: object) -> None:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
-            self.process.wait(60)
+            try:
+                self.process.wait(60)
+            except subprocess.TimeoutExpired:
+                self.process.kill()  # its services die with it
+                raise
         self._log.close()
 
     @property
@@ -86,10 +91,17 @@ class RunningMesh:
     def post(self, path: str, body: object, **headers: str) -> Answer:
         return self.request("POST", path, json.dumps(body).encode(), {"Content-Type": "application/json", **headers})
 
+    def connect(self, timeout_seconds: float) -> socket.socket:
+        """A connection to its front door."""
+        connection = socket.create_connection(("127.0.0.1", self.port), timeout_seconds)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return connection
+
     def request(
         self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None, timeout_seconds: float = 60
     ) -> Answer:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout_seconds)
+        connection.sock = self.connect(timeout_seconds)
         try:
             connection.request(method, path, body, headers or {})
             response = connection.getresponse()

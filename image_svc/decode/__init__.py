@@ -36,7 +36,7 @@ def decode_image(data: bytes | memoryview, *, max_side: int) -> Picture:
     data = bytes(data)
     content_type = sniff(data[:SNIFF_BYTES])
     if content_type is None or not accepts(MediaType.IMAGE, content_type):
-        raise UnsupportedMedia("The file is not an image that is read here: JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC or AVIF.")
+        raise UnsupportedMedia("is no image that is read here: JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC or AVIF")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # odd metadata is no news: the pixels are whole, or an error says so
@@ -46,7 +46,7 @@ def decode_image(data: bytes | memoryview, *, max_side: int) -> Picture:
     except MeshError:
         raise
     except (MemoryError, Image.DecompressionBombError) as error:  # Pillow's own cap, where a frame is larger than its canvas
-        raise FileTooLarge("The image takes more memory to decode than one image may.") from error
+        raise FileTooLarge("takes more memory to decode than one image may") from error
     except Exception as error:  # decoders raise whatever they stumble over: ValueError, SyntaxError, struct.error, cv2.error …
-        raise UnsupportedMedia("The image is truncated or damaged.") from error
+        raise UnsupportedMedia("is truncated or damaged") from error
     return Picture(*upright(pixels, frame, max_side))

@@ -30,8 +30,8 @@ MAX_BYTES_BETWEEN_SEGMENTS: Final = 65_536
 MAX_RUN_LENGTH_BYTES: Final = 1_048_576
 """Of a BMP; Pillow expands the runs in Python."""
 
-CUT: Final = "The image is truncated: it ends before its last part does."
-TOO_MANY_PARTS: Final = "The image is built of more parts than any picture needs."
+CUT: Final = "is truncated: it ends before its last part does"
+TOO_MANY_PARTS: Final = "is built of more parts than any picture needs"
 
 
 def check_container(data: bytes, content_type: str) -> None:
@@ -54,7 +54,7 @@ def _check_jpeg(data: bytes) -> None:
                 return  # not even by chance could there be too many: the common case, ten times as fast as to walk on
             scans += 1
         if scans > max_scans:
-            raise UnsupportedMedia(f"The JPEG has more than {max_scans} scans.")
+            raise UnsupportedMedia(f"is a JPEG of more than {max_scans} scans")
         if parts > MAX_PARTS or skipped > MAX_BYTES_BETWEEN_SEGMENTS:
             raise UnsupportedMedia(TOO_MANY_PARTS)
 
@@ -147,7 +147,7 @@ def _check_boxes(data: bytes) -> None:
         if length == 0:
             return
         if length < 8:
-            raise UnsupportedMedia("The image is damaged: one of its boxes has no room for its own name.")
+            raise UnsupportedMedia("is damaged: one of its boxes has no room for its own name")
         position += length
     if position > len(data):
         raise UnsupportedMedia(CUT)

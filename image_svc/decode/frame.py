@@ -83,10 +83,10 @@ def _frame(image: Image.Image, width: int, height: int, described: Image.Image) 
 
 def _check_size(width: int, height: int) -> None:
     if width < 1 or height < 1:
-        raise UnsupportedMedia(f"The image is empty: {width} x {height} pixels.")
+        raise UnsupportedMedia(f"is empty: {width} x {height} pixels")
     if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE_PIXELS:
         raise FileTooLarge(
-            f"The image has {width} x {height} pixels ({width * height / 1e6:.1f} megapixels); "
+            f"has {width} x {height} pixels ({width * height / 1e6:.1f} megapixels); "
             f"at most {MAX_PIXELS // 1_000_000} megapixels and {MAX_SIDE_PIXELS} pixels a side are taken."
         )
 
@@ -100,7 +100,7 @@ def _read_jpeg(data: bytes, max_side: int) -> Frame:
     if bits == 12:
         return _frame(read_deep_jpeg(data, MAX_PIXELS), width, height, header)
     if simplejpeg.decode_jpeg_header(data, strict=False)[:2] != (height, width):
-        raise UnsupportedMedia("The image is damaged: it states two sizes.")
+        raise UnsupportedMedia("is damaged: it states two sizes")
     colours = {"L": "GRAY", "CMYK": "CMYK"}.get(header.mode, "RGB")
     scale = min(1.0, max_side / max(width, height))
     sides = {"min_width": round(width * scale), "min_height": round(height * scale), "min_factor": 1}
@@ -132,7 +132,7 @@ def _read_webp(data: bytes) -> Frame:
     _check_size(width, height)
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None or pixels.shape[:2] != (height, width):
-        raise UnsupportedMedia("The image is truncated or damaged.")
+        raise UnsupportedMedia("is truncated or damaged")
     swapped = cv2.COLOR_BGRA2RGBA if pixels.shape[2] == 4 else cv2.COLOR_BGR2RGB
     image = Image.fromarray(cv2.cvtColor(pixels, swapped, dst=pixels))
     image.info = {

@@ -138,6 +138,8 @@ async def test_outline_alone_is_given_where_it_is_all_that_is_asked_for(stub: An
     whole = await fingerprint(stub, medium.original)
     assert [layer.level for layer in whole.layers] == [0, 1]
     assert shallow.layers[0] == whole.layers[0]
+    # Now that the whole of it is known: the same answer.
+    assert await fingerprint(stub, medium.original, max_level=0) == shallow
 
 
 async def test_score_does_not_depend_on_which_layers_happen_to_be_there(stub: Any, medium: Medium) -> None:
@@ -178,7 +180,15 @@ async def test_other_algorithm_or_version_is_refused_and_the_stream_goes_on(stub
     assert kept.result.similarity_score == 1.0
 
 
-@pytest.mark.parametrize("damage", ["empty", "cut", "noise", "huge"])
+async def test_fingerprints_that_name_no_hash_are_not_taken_for_the_same(stub: Any, medium: Medium) -> None:
+    original, other = await fingerprint(stub, medium.original), await fingerprint(stub, medium.other)
+    for nameless in (original, other):
+        nameless.hashes.clear()
+    response = (await compare(stub, original, other))[0]
+    assert response.result.similarity_score < 0.4
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut", "noise"])
 async def test_damaged_fingerprint_is_refused_with_a_code_and_the_matcher_lives_on(stub: Any, medium: Medium, damage: str) -> None:
     original, copy = await fingerprint(stub, medium.original), await fingerprint(stub, medium.copy)
     damaged = media_pb2.Fingerprint()
@@ -189,7 +199,6 @@ async def test_damaged_fingerprint_is_refused_with_a_code_and_the_matcher_lives_
             "empty": b"",
             "cut": payload[: len(payload) // 2],
             "noise": bytes(len(payload)),
-            "huge": payload[:9] + b"\xff" * 8 + payload[17:],
         }[damage]
     damaged.hashes["sha256"] = "0" * 64
     refused, kept = await compare(stub, original, damaged, copy)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import socket
 import time
@@ -311,6 +312,35 @@ def test_malformed_http_gets_the_envelope_and_nothing_echoed(mesh: RunningMesh, 
     assert b" 400 " in head.split(b"\r\n")[0]
     jsonschema.validate(json.loads(body), ERROR)
     assert b"<script>" not in answer
+
+
+def test_client_that_waits_for_leave_to_send_its_body_gets_it(mesh: RunningMesh) -> None:
+    with socket.create_connection(("127.0.0.1", mesh.port), timeout=10) as connection:
+        head = (
+            "POST /image/match HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
+        )
+        connection.sendall(head.encode())
+        assert connection.recv(1000).startswith(b"HTTP/1.1 100 Continue")
+        connection.sendall(b"{}")
+        assert b"invalid_request" in connection.recv(65536)
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/nowhere"])
+def test_other_expectations_are_refused_in_the_envelope(mesh: RunningMesh, path: str) -> None:
+    answer = mesh.request("GET", path, headers={"Expect": "<b>miracles"})
+    assert answer.status == 400
+    jsonschema.validate(answer.json, ERROR)
+    assert b"miracles" not in answer.body
+
+
+def test_body_in_chunks_is_held_to_the_same_limit(mesh: RunningMesh) -> None:
+    chunks = (b'{"source_url": "' + b"x" * 9000 if number == 0 else b"x" * 9000 for number in range(20))
+    connection = http.client.HTTPConnection("127.0.0.1", mesh.port, timeout=10)
+    connection.request("POST", "/image/match", chunks, {"Content-Type": "application/json"}, encode_chunked=True)
+    answer = connection.getresponse()
+    assert answer.status == 413
+    assert json.loads(answer.read())["error"]["code"] == "request_too_large"
+    connection.close()
 
 
 def test_answers_are_not_to_be_stored_or_guessed_at(mesh: RunningMesh) -> None:

@@ -59,6 +59,7 @@ def test_interrupt_leaves_nothing_behind(own_mesh: RunningMesh, picture: str) ->
         mesh.process.send_signal(signal.SIGINT)
         assert mesh.process.wait(30) == 0
     assert not psutil.wait_procs(family, timeout=5)[1]
+    assert not list((own_mesh.data_dir / "run").glob("*.sock"))
 
 
 def test_killed_supervisor_takes_its_services_along(own_mesh: RunningMesh) -> None:
@@ -113,6 +114,27 @@ def test_client_that_sends_too_slowly_is_cut_off(own_mesh: RunningMesh, sent: by
         connection.sendall(sent)
         while connection.recv(65536):
             pass
+
+
+def test_client_that_does_not_read_its_answers_is_cut_off(own_mesh: RunningMesh) -> None:
+    with own_mesh as mesh, socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.settimeout(30)
+        connection.connect(("127.0.0.1", mesh.port))
+        with pytest.raises(OSError, match=r"reset|Broken pipe"):
+            while True:
+                connection.sendall(b"GET /config HTTP/1.1\r\nHost: a\r\n\r\n" * 100)
+
+
+def test_client_is_told_to_go_elsewhere_before_the_door_closes(tmp_path: Path) -> None:
+    with RunningMesh(tmp_path, IMAGE_WORKERS="1", LAME_DUCK_SECONDS="1") as mesh:
+        assert "connection" not in mesh.get("/healthz").headers
+        processes_of(mesh)["gateway"].terminate()
+        while (answer := mesh.get("/readyz")).status == 200:
+            pass
+        assert (answer.status, answer.code) == (503, "not_available")
+        assert answer.headers["connection"] == "close"
+        assert set(answer.json["services"]) == {"image", "video", "audio", "fetcher"}
 
 
 def test_first_request_after_ready_is_as_quick_as_any(own_mesh: RunningMesh, origin: Origin) -> None:

@@ -291,6 +291,16 @@ async def test_a_name_that_does_not_exist_is_told_from_a_name_server_that_fails(
         assert time.monotonic() - started < 4.0
 
 
+async def test_a_name_that_gets_its_first_address_is_found_soon() -> None:
+    names = NameServer({"late.example.com": ()})
+    target = parse_url("http://late.example.com/")
+    async with names, Resolver(AddressPolicy(), (names.address,), memory_seconds=0.0) as resolver:
+        with pytest.raises(InvalidUrl):
+            await resolver.resolve(target)
+        names.records = {"late.example.com": ("93.184.216.34",)}
+        assert await resolver.resolve(target) == (ipaddress.ip_address("93.184.216.34"),)
+
+
 async def test_names_are_looked_up_absolutely() -> None:
     async with NameServer({}) as names, a_fetcher(name_servers=(names.address,)) as fetcher:
         assert isinstance(await refusal(fetcher, "http://kubernetes.default/"), InvalidUrl)

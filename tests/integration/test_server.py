@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +16,10 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from mesh import call, client
-from mesh.errors import DeadlineExceeded, FetchFailed, Internal, InvalidRequest, MeshError, NotAvailable
+from mesh.errors import DeadlineExceeded, FetchFailed, Internal, InvalidRequest, MeshError, NotAvailable, Overloaded
 from mesh.server import Service, start_server
-from mesh.settings import InvalidSettings, MeshSettings
-from protos import matcher_pb2, matcher_pb2_grpc
+from mesh.settings import InvalidSettings, MeshSettings, make_runtime_dir
+from protos import fetcher_pb2, fetcher_pb2_grpc, matcher_pb2, matcher_pb2_grpc
 
 Behaviour = Callable[[], Awaitable[None]]
 
@@ -164,32 +167,8 @@ async def test_service_that_is_not_there_is_not_available(settings: MeshSettings
             await client.ask(matcher_pb2_grpc.MatcherServiceStub(channel).Match, matcher_pb2.MatchRequest())
 
 
-async def test_call_waits_out_a_restart_only_where_the_channel_retries(settings: MeshSettings, servicer: Scripted) -> None:
-    servicer.behave = lambda: asyncio.sleep(0)
-    tries = 0
-
-    async def once_unavailable() -> None:
-        nonlocal tries
-        tries += 1
-        if tries == 1:
-            raise NotAvailable()
-
-    server, _ = await start_server(settings, service(servicer))
-    servicer.behave = once_unavailable
-    async with (
-        client.open_channel(settings, "unix:sample.sock") as plain,
-        client.open_channel(settings, "unix:sample.sock", is_retrying=True) as retrying,
-    ):
-        with pytest.raises(NotAvailable):
-            await client.ask(matcher_pb2_grpc.MatcherServiceStub(plain).Match, matcher_pb2.MatchRequest())
-        tries = 0
-        await client.ask(matcher_pb2_grpc.MatcherServiceStub(retrying).Match, matcher_pb2.MatchRequest())
-    assert tries == 2
-    await server.stop(0)
-
-
-@pytest.mark.parametrize("error", [FetchFailed(), InvalidRequest(), Internal()], ids=lambda error: error.code)
-async def test_what_would_fail_again_is_not_retried(settings: MeshSettings, servicer: Scripted, error: MeshError) -> None:
+@pytest.mark.parametrize("error", [FetchFailed(), Internal(), NotAvailable(), Overloaded()], ids=lambda error: error.code)
+async def test_what_a_server_answered_is_not_asked_again(settings: MeshSettings, servicer: Scripted, error: MeshError) -> None:
     tries = 0
 
     async def fail() -> None:
@@ -240,10 +219,97 @@ async def test_call_under_way_is_finished_before_the_server_stops(settings: Mesh
         await stopping
 
 
+async def test_health_answers_when_no_further_call_is_taken(
+    settings: MeshSettings, servicer: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mesh.server.MAX_CALLS", 1)
+    begun = asyncio.Event()
+
+    async def hang() -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    servicer.behave = hang
+    server, _ = await start_server(settings, service(servicer))
+    async with client.open_channel(settings, "unix:sample.sock") as channel:
+        stub = matcher_pb2_grpc.MatcherServiceStub(channel)
+        held = asyncio.create_task(client.ask(stub.Match, matcher_pb2.MatchRequest()))
+        await begun.wait()
+        with pytest.raises(Overloaded):
+            await client.ask(stub.Match, matcher_pb2.MatchRequest())
+        await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
+        held.cancel()
+    await server.stop(0)
+
+
+class Endless(fetcher_pb2_grpc.FetcherServiceServicer):
+    async def Fetch(self, request: Any, context: Any) -> AsyncIterator[fetcher_pb2.FetchResponse]:  # noqa: N802
+        while True:
+            yield fetcher_pb2.FetchResponse(chunk=bytes(1 << 20))
+
+
+@pytest.fixture
+async def endless(settings: MeshSettings, servicer: Scripted) -> AsyncIterator[Any]:
+    streaming = replace(
+        service(servicer), add_to_server=lambda server: fetcher_pb2_grpc.add_FetcherServiceServicer_to_server(Endless(), server)
+    )
+    server, _ = await start_server(settings, streaming)
+    async with client.open_channel(settings, "unix:sample.sock") as channel:
+        yield fetcher_pb2_grpc.FetcherServiceStub(channel)
+    await server.stop(0)
+
+
+async def test_reader_that_stalls_is_told_at_the_deadline(endless: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mesh.call.DEFAULT_SECONDS", 0.5)
+    stream = endless.Fetch(fetcher_pb2.FetchRequest())
+    await stream.read()
+    await asyncio.sleep(1)
+    with pytest.raises(grpc.aio.AioRpcError) as ended:
+        async with asyncio.timeout(10):
+            while await stream.read() is not grpc.aio.EOF:
+                pass
+    assert ended.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+async def test_reader_that_leaves_in_the_middle_is_no_failure_of_ours(endless: Any, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    stream = endless.Fetch(fetcher_pb2.FetchRequest())
+    await stream.read()
+    stream.cancel()
+    async with asyncio.timeout(10):
+        while not any(record.message == "Fetch" for record in caplog.records):
+            await asyncio.sleep(0.01)
+    assert [record.message for record in caplog.records if record.levelno > logging.INFO] == []
+    assert next(record for record in caplog.records if record.message == "Fetch").__dict__["code"] == "cancelled"
+
+
+async def test_second_process_does_not_take_the_socket_of_a_running_one(settings: MeshSettings, channel: grpc.aio.Channel) -> None:
+    with pytest.raises(InvalidSettings, match="already served"):
+        await start_server(settings, service(Scripted()))
+    await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
+
+
+async def test_socket_that_a_killed_process_left_is_taken_over(settings: MeshSettings, servicer: Scripted) -> None:
+    folder = make_runtime_dir(settings)
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(folder / "sample.sock"))
+    server, _ = await start_server(settings, service(servicer))
+    async with client.open_channel(settings, "unix:sample.sock") as channel:
+        await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
+    await server.stop(0)
+
+
+async def test_port_that_is_taken_is_named(settings: MeshSettings) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(InvalidSettings, match=address):
+            await start_server(settings, service(Scripted(), listen=address))
+
+
 async def test_socket_is_open_to_this_user_alone(settings: MeshSettings, channel: grpc.aio.Channel) -> None:
-    socket = settings.runtime_dir / "sample.sock"
-    assert socket.stat().st_mode & 0o777 == 0o600
-    assert socket.parent.stat().st_mode & 0o777 == 0o700
+    path = settings.runtime_dir / "sample.sock"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.parent.stat().st_mode & 0o777 == 0o700
 
 
 async def test_port_open_to_the_network_needs_tls_or_a_word_that_something_else_guards_it(

@@ -70,6 +70,13 @@ def test_what_is_wrong_is_named(change: dict[str, object], named: list[str]) -> 
     assert all(name in refusal.value.message for name in named)
 
 
+def test_unknown_field_is_named_but_not_repeated_at_length() -> None:
+    with pytest.raises(InvalidRequest) as refusal:
+        read_match_request(json.dumps({**URLS, "x" * 50_000: 1}).encode())
+    assert len(refusal.value.message) < 200
+    assert refusal.value.details["field"] == "x" * 64
+
+
 def test_both_urls_are_named_where_both_are_missing() -> None:
     with pytest.raises(InvalidRequest, match="source_url and target_url"):
         read_match_request(b"{}")
@@ -91,6 +98,7 @@ def test_both_urls_are_named_where_both_are_missing() -> None:
         b'{"source_url": 1' + b"0" * 5000 + b"}",
         b'{"threshold": 1e999, "source_url": "a", "target_url": "b"}',
         b"\xef\xbb\xbf{}",
+        b'{"source_url": "http://a.example/", "target_url": "http://b.example/", "source_url": "http://c.example/"}',
     ],
 )
 def test_body_that_is_no_request_is_refused_and_nothing_else_happens(body: bytes) -> None:

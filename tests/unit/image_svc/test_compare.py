@@ -15,7 +15,7 @@ from image_svc.compare.evidence import CURVE
 from image_svc.decode import Picture
 from image_svc.fingerprint import canonical, detail, outline
 from mesh.media import DETAIL, OUTLINE, Box, Comparison, Coverage
-from tests.pictures import Pixels, photo
+from tests.pictures import Pixels, cut_out, flattened, photo
 
 Layers = dict[int, bytes]
 CUTOFF: Final = 0.6
@@ -192,7 +192,17 @@ def test_dim_blurred_noisy_and_filtered_copies_match(seed: int) -> None:
         assert score(original(seed), np.asarray(edit.clip(0, 255), np.uint8)) >= HIGH
 
 
+def test_cut_out_on_white_and_on_black_is_the_same_thing() -> None:
+    assert score(flattened(cut_out(7), 255), flattened(cut_out(7), 0)) >= 0.9
+
+
 # ---- what is not a copy
+
+
+def test_two_cut_outs_with_one_sticker_on_two_grounds_are_not_the_same_thing() -> None:
+    sticker = photo(50, 200, 150)
+    assert score(pasted(sticker, flattened(cut_out(7), 255), 220, 165), pasted(sticker, flattened(cut_out(8), 0), 220, 165)) < CUTOFF
+    assert score(flattened(cut_out(7), 255), flattened(cut_out(8), 0)) < 0.4
 
 
 def test_different_pictures_stay_well_below_half() -> None:

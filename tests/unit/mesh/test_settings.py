@@ -3,9 +3,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import pytest
 from msgspec import Meta
 
+import fetcher_svc.settings
+import gateway.settings
+import image_svc.settings
 from mesh.settings import InvalidSettings, MeshSettings, Port, make_runtime_dir, read_settings, unknown_variables
 
 
@@ -27,8 +31,16 @@ def test_variables_are_read_in_their_types() -> None:
     assert settings == Sample(sample_port=9, sample_names=("a", "b", "c"), sample_ratio=1.0, sample_switch=False, log_format="text")
 
 
-def test_empty_variable_means_the_default() -> None:
-    assert read_settings(Sample, {"SAMPLE_PORT": " "}).sample_port == 8080
+def test_empty_variable_means_the_default_for_a_number_and_nothing_for_a_text() -> None:
+    settings = read_settings(Sample, {"SAMPLE_PORT": " ", "METRICS_HOST": ""})
+    assert (settings.sample_port, settings.metrics_host) == (8080, "")
+
+
+def test_other_services_settings_are_not_taken_for_mistyped_ones() -> None:
+    classes = (gateway.settings.Settings, image_svc.settings.Settings, fetcher_svc.settings.Settings)
+    everything = {field.name.upper(): "x" for settings in classes for field in msgspec.structs.fields(settings)}
+    for settings in classes:
+        assert unknown_variables(settings, "NONE_", everything) == []
 
 
 @pytest.mark.parametrize(("text", "is_on"), [("on", True), ("true", True), ("1", True), ("off", False), ("False", False), ("0", False)])
@@ -48,8 +60,8 @@ def test_tls_is_given_whole_or_not_at_all() -> None:
 
 
 def test_mistyped_variable_is_noticed_and_others_are_not_ours() -> None:
-    environment = {"SAMPLE_PROT": "1", "SAMPLE_PORT": "1", "PATH": "/bin"}
-    assert unknown_variables(Sample, "SAMPLE_", environment) == ["SAMPLE_PROT"]
+    environment = {"SAMPLE_PROT": "1", "MESH_TLS_CRT": "a", "SAMPLE_PORT": "1", "PATH": "/bin"}
+    assert unknown_variables(Sample, "SAMPLE_", environment) == ["MESH_TLS_CRT", "SAMPLE_PROT"]
 
 
 def test_runtime_folder_is_ours_alone(tmp_path: Path) -> None:

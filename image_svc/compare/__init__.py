@@ -1,0 +1,102 @@
+"""Two fingerprints in, one score and its evidence out; the same whichever of the two comes first.
+
+Local features and global codes only propose alignments; what the dense check finds decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from image_svc.compare.description import describe
+from image_svc.compare.evidence import Finding, weigh, weigh_settled
+from image_svc.compare.proposals import Alignment, global_alignments, lay, local_alignments
+from image_svc.fingerprint import MIN_INFORMATION, MIN_PDQ_QUALITY, Detail, Outline, canonical_size, read_detail, read_outline
+from matching.alignment import rotation_degrees
+from matching.dense_check import check
+from matching.pyramid import Pyramid
+from mesh.media import DETAIL, OUTLINE, Comparison
+
+MAX_SETTLED_PDQ_DISTANCE: Final = 24
+"""Bits of 256; PDQ's own rule says 31 for "the same picture", and a re-encoded or resized one moves by less than 20."""
+MAX_SETTLED_STRETCH: Final = 1.03
+"""Rounding when a picture is made small, not a change of shape."""
+MIN_SETTLED_AGREEMENT: Final = 0.985
+MIN_SETTLED_CELL: Final = 0.85
+"""Everywhere: a caption in one corner leaves the mean nearly as it was."""
+SURE_EVIDENCE: Final = 0.85
+"""With this much found unmirrored, nobody looks into the mirror."""
+HOPELESS_EVIDENCE: Final = 0.20
+"""Nothing that began with so little was ever found to be one thing before two grounds."""
+MIN_GROUND_CHANGE: Final = 16
+"""Grey levels from which on two plain grounds differ: one thing on white and on black is compared without them."""
+MIN_CUT_OUT_COVERAGE: Final = 0.75
+"""Of either: without the grounds only a shared silhouette tells the same thing from two things with the same sticker."""
+MAX_UPRIGHT_DEGREES: Final = 20.0
+"""A crooked scan or photo is no disguise; more than this is, and is looked through only where the caller wants that."""
+
+
+def compare(query_layers: Mapping[int, bytes], reference_layers: Mapping[int, bytes], *, mirrored_too: bool) -> Comparison | None:
+    """The comparison, or None where the outlines leave it open and a detail is missing. `mirrored_too`: look through turns as well."""
+    swapped = reference_layers[OUTLINE] < query_layers[OUTLINE]
+    one, two = (reference_layers, query_layers) if swapped else (query_layers, reference_layers)
+    first, second = read_outline(one[OUTLINE]), read_outline(two[OUTLINE])
+    if min(first.information, second.information) < MIN_INFORMATION:
+        return Comparison(0.0)
+    findings = _settle(first, second, is_same=one[OUTLINE] == two[OUTLINE])
+    if not findings:
+        if DETAIL not in one or DETAIL not in two:
+            return None
+        findings = _find(first, second, read_detail(one[DETAIL]), read_detail(two[DETAIL]), mirrored_too=mirrored_too)
+    return describe(findings, first, second, swapped=swapped)
+
+
+def _settle(first: Outline, second: Outline, *, is_same: bool) -> list[Finding]:
+    """The one finding that the outlines suffice for, a plain copy, the same all over; else nothing."""
+    if not is_same:
+        if _bits_apart(first.pdq, second.pdq) > MAX_SETTLED_PDQ_DISTANCE:
+            return []
+        if min(first.pdq_quality, second.pdq_quality) < MIN_PDQ_QUALITY:
+            return []
+        stretch = (first.width * second.height) / (first.height * second.width)
+        if max(stretch, 1 / stretch) > MAX_SETTLED_STRETCH:
+            return []
+    one, two = Pyramid(first.thumbnail), Pyramid(second.thumbnail)
+    proof = check(one, two, lay(one.size, two.size))
+    if proof is None or not (is_same or (proof.agreement >= MIN_SETTLED_AGREEMENT and proof.weakest >= MIN_SETTLED_CELL)):
+        return []
+    whole = Alignment(lay(canonical_size(first.width, first.height), canonical_size(second.width, second.height)), is_plain=True)
+    return [Finding(whole, proof, 1.0) if is_same else weigh_settled(whole, proof, min(first.information, second.information))]
+
+
+def _find(first: Outline, second: Outline, detail_1: Detail, detail_2: Detail, *, mirrored_too: bool) -> list[Finding]:
+    """What the two have in common, the weightiest first."""
+    one, two = Pyramid(detail_1.grey), Pyramid(detail_2.grey)
+    pdq_distance, information = _bits_apart(first.pdq, second.pdq), min(first.information, second.information)
+
+    def prove(alignments: list[Alignment], one: Pyramid, two: Pyramid) -> list[Finding]:
+        if not mirrored_too:
+            alignments = [a for a in alignments if abs(rotation_degrees(a.matrix)) <= MAX_UPRIGHT_DEGREES]
+        proofs = ((alignment, check(one, two, alignment.matrix)) for alignment in alignments)
+        return [weigh(alignment, proof, pdq_distance, information) for alignment, proof in proofs if proof]
+
+    findings = prove(local_alignments(detail_1, detail_2, mirror=False), one, two)
+    if mirrored_too and all(finding.evidence < SURE_EVIDENCE for finding in findings):
+        findings += prove(local_alignments(detail_1, detail_2, mirror=True), one, two)
+    findings += prove(global_alignments(one, two, mirrored_too=mirrored_too), one, two)
+    findings.sort(key=_by_weight)
+    if findings and HOPELESS_EVIDENCE < findings[0].evidence < SURE_EVIDENCE:
+        grounds = one.plain_ground(), two.plain_ground()
+        if grounds[0] and grounds[1] and abs(grounds[0][0] - grounds[1][0]) >= MIN_GROUND_CHANGE:
+            cut_outs = prove([findings[0].alignment], grounds[0][1], grounds[1][1])
+            findings += [f for f in cut_outs if min(f.proof.query_coverage, f.proof.reference_coverage) >= MIN_CUT_OUT_COVERAGE]
+            findings.sort(key=_by_weight)
+    return findings
+
+
+def _by_weight(finding: Finding) -> float:
+    return -finding.evidence
+
+
+def _bits_apart(one: bytes, two: bytes) -> int:
+    return (int.from_bytes(one, "big") ^ int.from_bytes(two, "big")).bit_count()

@@ -1,0 +1,81 @@
+"""A grey picture at falling sizes, drawn into any frame without aliasing, and where in it there is something to see."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from matching.alignment import Matrix, local_scale
+from matching.windows import Floats, Windows, content
+
+MAX_FRAME_PX: Final = 224
+"""The finest at which two pictures are compared; letters of a page still differ at it."""
+GROUND_TOLERANCE: Final = 8
+MIN_GROUND_BORDER: Final = 0.8
+_SOFTENING_PX: Final = 0.8
+_MAX_LEVEL: Final = 6
+_WARP: Final = cv2.WARP_INVERSE_MAP
+
+
+class Pyramid:
+    def __init__(self, grey: NDArray[Any], presence: NDArray[np.uint8] | None = None) -> None:
+        """`presence` is 1 where the picture counts, everywhere by default."""
+        self._levels: list[NDArray[Any]] = [grey]
+        self._presence = np.ones(grey.shape, np.uint8) if presence is None else presence
+        self._content: Floats | None = None
+
+    @property
+    def grey(self) -> NDArray[Any]:
+        return self._levels[0]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height."""
+        return self.grey.shape[1], self.grey.shape[0]
+
+    @property
+    def content(self) -> Floats:
+        """How much there is to see around each place, 0 to 1, on a small grid over the whole picture."""
+        if self._content is None:
+            scale = min(1.0, MAX_FRAME_PX / max(self.size))
+            width, height = (max(8, round(length * scale)) for length in self.size)
+            small = cv2.resize(self.grey, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32)
+            windows = Windows(np.ones_like(small))
+            variance = windows.average(windows.structure(cv2.GaussianBlur(small, (0, 0), _SOFTENING_PX)) ** 2)
+            seen = content(variance) * cv2.resize(self._presence.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
+            self._content = cv2.resize(seen, (max(4, width // 2), max(4, height // 2)), interpolation=cv2.INTER_AREA)
+        return self._content
+
+    def plain_ground(self) -> tuple[float, Pyramid] | None:
+        """The even grey that surrounds what is shown, and the picture without it; None where nothing even surrounds it."""
+        edges = np.concatenate([self.grey[0], self.grey[-1], self.grey[:, 0], self.grey[:, -1]])
+        level = float(np.median(edges))
+        even = (np.abs(self.grey.astype(np.int16) - level) <= GROUND_TOLERANCE).astype(np.uint8)
+        _, parts = cv2.connectedComponents(even, connectivity=4)
+        border = np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]])
+        if (border > 0).mean() < MIN_GROUND_BORDER:
+            return None
+        shown = (~np.isin(parts, np.unique(border[border > 0]))).astype(np.uint8)
+        # What lies next to the ground has taken on some of it.
+        return level, Pyramid(self.grey, cv2.erode(shown, np.ones((5, 5), np.uint8)).astype(np.uint8))
+
+    def draw(self, to_picture: Matrix, size: tuple[int, int]) -> tuple[Floats, Floats]:
+        """The picture seen in a frame, softened, and a mask of where in the frame there is picture."""
+        step = local_scale(to_picture, size[0] / 2, size[1] / 2)
+        # A quarter of an octave early: softening hides a little aliasing, nothing brings back lost detail.
+        level = self._level(min(_MAX_LEVEL, int(np.log2(max(step, 1.0)) + 0.25)))
+        across, down = level.shape[1] / self.size[0], level.shape[0] / self.size[1]
+        to_level = np.array([[across, 0, across / 2 - 0.5], [0, down, down / 2 - 0.5], [0, 0, 1]]) @ to_picture
+        drawn = cv2.warpPerspective(level, to_level, size, flags=cv2.INTER_LINEAR | _WARP, borderMode=cv2.BORDER_REPLICATE)
+        mask = cv2.warpPerspective(self._presence, to_picture, size, flags=cv2.INTER_NEAREST | _WARP, borderValue=0)
+        return cv2.GaussianBlur(drawn.astype(np.float32), (0, 0), _SOFTENING_PX), mask.astype(np.float32)
+
+    def _level(self, index: int) -> NDArray[Any]:
+        while len(self._levels) <= index:
+            last = self._levels[-1]
+            half = max(1, (last.shape[1] + 1) // 2), max(1, (last.shape[0] + 1) // 2)
+            self._levels.append(cv2.resize(last, half, interpolation=cv2.INTER_AREA))
+        return self._levels[index]

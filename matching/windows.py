@@ -1,0 +1,89 @@
+"""Local statistics of pictures: what stands out in a window, how two pictures correlate there, how much there is to see."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+# float32 throughout; cv2's stubs cannot say so.
+Floats = NDArray[Any]
+
+WINDOWS_PER_FRAME: Final = 12
+MIN_WINDOW_PX: Final = 9
+_MIN_WINDOW_SHARE: Final = 0.35
+# Grey levels squared: the variance that counts for half a window of content, and the noise that correlation forgives.
+_HALF_CONTENT: Final = np.float32(25.0)
+_NOISE: Final = np.float32(1.0)
+# Correlation from which a window begins to agree, and from which it agrees wholly.
+_AGREES_FROM: Final = np.float32(0.30)
+_AGREES_FULLY: Final = np.float32(0.80)
+
+
+class Windows:
+    """Averages over square windows, of those pixels only that `mask` has (float32, 0 or 1)."""
+
+    def __init__(self, mask: Floats) -> None:
+        self.side = max(MIN_WINDOW_PX, 2 * (max(mask.shape) // (2 * WINDOWS_PER_FRAME)) + 1)
+        self._mask: Floats | None = None if mask.all() else mask
+        self._filled: dict[tuple[int, int], Floats] = {}
+        self.usable: Floats = mask * (cv2.blur(mask, (self.side, self.side)) > _MIN_WINDOW_SHARE)
+
+    def average(self, values: Floats, *, across: int = 0, down: int = 0) -> Floats:
+        """The mean around each pixel, over the whole window unless narrowed."""
+        size = across or self.side, down or self.side
+        if self._mask is None:
+            return cv2.blur(values, size)
+        if size not in self._filled:
+            self._filled[size] = np.maximum(cv2.blur(self._mask, size), np.float32(1e-6))
+        average: Floats = cv2.blur(values * self._mask, size) / self._filled[size]
+        return average
+
+    def structure(self, values: Floats) -> Floats:
+        """What stands out from the window's mean."""
+        return values - self.average(values)
+
+    def texture(self, values: Floats) -> Floats:
+        """What stands out from the window's rows and columns as well: letters, not lines of text; trees, not the horizon."""
+        return values - self.average(values, down=1) - self.average(values, across=1) + self.average(values)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Correlation:
+    """Of two pictures, window by window."""
+
+    values: Floats
+    attainable: Floats
+    """The most that noise allows."""
+    content: Floats
+    """How much there is to see on the side that has more, 0 to 1."""
+    weight: Floats
+    """The same, up to half less where the other side shows nothing: what is covered up says less than what contradicts."""
+
+
+def correlate(first: Floats, second: Floats, windows: Windows) -> Correlation:
+    """How two pictures, each of mean 0 in every window, correlate."""
+    power_1, power_2 = (np.maximum(windows.average(values * values), 0) for values in (first, second))
+    scale = np.sqrt((power_1 + _NOISE) * (power_2 + _NOISE))
+    most = content(np.maximum(power_1, power_2))
+    return Correlation(
+        values=windows.average(first * second) / scale,
+        attainable=np.sqrt(power_1 * power_2) / scale,
+        content=most,
+        weight=most * (0.5 + 0.5 * content(np.minimum(power_1, power_2))) * windows.usable,
+    )
+
+
+def content(variance: Floats) -> Floats:
+    """How much there is to see, 0 to 1, where the windows have this variance."""
+    share: Floats = variance / (variance + _HALF_CONTENT)
+    return share
+
+
+def agreement(correlation: Floats) -> Floats:
+    """Correlation as agreement, 0 to 1."""
+    graded: Floats = np.clip((correlation - _AGREES_FROM) / (_AGREES_FULLY - _AGREES_FROM), 0, 1)
+    return graded
