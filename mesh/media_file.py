@@ -20,6 +20,7 @@ class MediaPath(str):
     """Where a MediaFile can be opened; each opening has a position of its own."""
 
     descriptor: int
+    sha256: str
 
 
 class MediaFile:
@@ -59,7 +60,7 @@ class MediaFile:
         if fcntl.fcntl(self._descriptor, fcntl.F_GET_SEALS) != SEALS:
             raise ValueError("this media file is not sealed yet")
         path = MediaPath(f"/proc/{os.getpid()}/fd/{self._descriptor}")
-        path.descriptor = self._descriptor
+        path.descriptor, path.sha256 = self._descriptor, self.sha256
         return path
 
     def close(self) -> None:

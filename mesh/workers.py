@@ -24,6 +24,7 @@ from typing import Any, Self, TypeVar, TypeVarTuple
 from mesh.errors import DeadlineExceeded, Internal, MeshError, NotAvailable, Overloaded, UnsupportedMedia
 from mesh.media_file import MediaPath
 from mesh.nursery import HEADER, MAX_REPORT_BYTES, READY, Task, Upbringing
+from mesh.quarantine import Quarantine
 
 T = TypeVar("T")
 Arguments = TypeVarTuple("Arguments")
@@ -76,6 +77,7 @@ class WorkerPool:
         """What is really in force in the workers, such as "seccomp+limits"."""
         self.running = self.waiting = 0
         self._upbringing = Upbringing(tuple(preload), warm_up, memory_bytes)
+        self._quarantine = Quarantine()
         self._nursery: _Nursery | None = None
         self._alive: dict[int, _Worker] = {}
         self._idle: asyncio.Queue[_Worker] = asyncio.Queue()
@@ -122,13 +124,18 @@ class WorkerPool:
             raise Overloaded(
                 f"{self.name}: {self.running} tasks are running and {self.waiting} waiting, which is all that fits; try again shortly"
             )
-        content, files = _pack(Task(function, arguments, timeout_seconds))
+        content, paths = _pack(Task(function, arguments, timeout_seconds))
+        files, digests = [path.descriptor for path in paths], [path.sha256 for path in paths]
+        self._quarantine.admit(digests)
         worker = await self._next_idle(deadline)
         self.running += 1
         worker.is_busy, is_sound = True, False
         try:
             kind, value = await self._ask(worker, content, files, timeout_seconds, deadline, function)
             is_sound = kind != "exhausted"
+        except UnsupportedMedia as crash:  # what a sound worker thinks of its media comes as a reply
+            self._quarantine.note(digests, crash)
+            raise
         finally:
             self.running -= 1
             worker.is_busy = False
@@ -371,11 +378,11 @@ def _remaining_seconds(deadline: float | None) -> float:
     return math.inf if deadline is None else deadline - time.monotonic()
 
 
-def _pack(task: Task) -> tuple[bytes, list[int]]:
+def _pack(task: Task) -> tuple[bytes, list[MediaPath]]:
     buffer = io.BytesIO()
     pickler = _TaskPickler(buffer, pickle.HIGHEST_PROTOCOL)
     pickler.dump(task)
-    return buffer.getvalue(), pickler.files
+    return buffer.getvalue(), pickler.paths
 
 
 class _TaskPickler(pickle.Pickler):
@@ -383,13 +390,13 @@ class _TaskPickler(pickle.Pickler):
 
     def __init__(self, buffer: io.BytesIO, protocol: int) -> None:
         super().__init__(buffer, protocol)
-        self.files: list[int] = []
+        self.paths: list[MediaPath] = []
 
     def persistent_id(self, value: Any) -> int | None:
         if not isinstance(value, MediaPath):
             return None
-        self.files.append(value.descriptor)
-        return len(self.files) - 1
+        self.paths.append(value)
+        return len(self.paths) - 1
 
 
 class _ReplyUnpickler(pickle.Unpickler):

@@ -89,6 +89,10 @@ def kill_itself() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def die_over(path: str) -> None:
+    kill_itself()
+
+
 def exit_at_once() -> None:
     os._exit(3)
 
@@ -266,6 +270,16 @@ async def test_a_crash_costs_its_own_task_only(pair: WorkerPool, crash: Callable
     with pytest.raises(UnsupportedMedia, match=cause):
         await pair.run(crash, timeout_seconds=LONG_SECONDS)
     assert all(await asyncio.gather(*neighbours))
+
+
+async def test_a_file_that_has_crashed_two_workers_is_refused_unread(pool: WorkerPool) -> None:
+    with MediaFile.of(b"deadly") as deadly, MediaFile.of(b"deadly") as copy, MediaFile.of(b"harmless") as harmless:
+        for _ in range(2):
+            with pytest.raises(UnsupportedMedia, match=r"crashed its decoder \(SIGKILL\)$"):
+                await pool.run(die_over, deadly.path, timeout_seconds=LONG_SECONDS)
+        with pytest.raises(UnsupportedMedia, match=r"crashed its decoder \(SIGKILL\), again and again"):
+            await pool.run(length_of_file, copy.path, timeout_seconds=LONG_SECONDS)
+        assert await pool.run(length_of_file, harmless.path, timeout_seconds=LONG_SECONDS) == 8
 
 
 async def test_a_crashed_worker_is_replaced_within_a_second(pool: WorkerPool) -> None:
