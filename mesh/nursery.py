@@ -60,8 +60,9 @@ def main() -> None:
         return
     # A signal handler runs between two receptions of the loop below, which is resumed afterwards.
     signal.signal(signal.SIGCHLD, lambda _number, _frame: _report_the_dead(control))
-    control.send(READY)
-    with contextlib.suppress(ConnectionResetError):
+    # The service may be told to stop before this is ready.
+    with contextlib.suppress(ConnectionError):
+        control.send(READY)
         while descriptors := socket.recv_fds(control, 1, 1)[1]:
             if os.fork() == 0:
                 try:
