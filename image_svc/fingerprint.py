@@ -33,8 +33,10 @@ THUMBNAIL_SIDE: Final = 96
 """The dense check of plain copies needs the composition, not the detail."""
 MAX_FEATURES: Final = 500
 """35 KB; more cost time in every comparison and find little that 500 well spread ones do not."""
-GREY_JPEG_QUALITY: Final = 60
-"""About 15 KB; its artefacts are finer than any window that the dense check averages over. libjpeg's integers are exact."""
+MAX_DETAIL_BYTES: Final = 54_000
+"""With the largest outline (9.3 KB: a thumbnail of noise) a fingerprint stays below 64,000 bytes, whatever the picture."""
+GREY_JPEG_QUALITIES: Final = (60, 50, 40, 30, 20)
+"""The first that fits: about 15 KB, artefacts finer than any window that the dense check averages over. libjpeg's integers are exact."""
 FULL_INFORMATION: Final = 0.04
 """Share of the picture with texture from which on it counts as fully informative: a small logo on white."""
 MIN_PDQ_QUALITY: Final = 50
@@ -140,8 +142,8 @@ def detail(picture: Canonical) -> bytes:
     """Layer 1: what finds and proves everything else."""
     grey = _stretched(picture.grey)
     features = pack(extract(grey, max_features=MAX_FEATURES))
-    encoded = cv2.imencode(".jpg", grey, [cv2.IMWRITE_JPEG_QUALITY, GREY_JPEG_QUALITY])[1].tobytes()
-    return _DETAIL.pack(VERSION, len(features)) + features + encoded
+    head = _DETAIL.pack(VERSION, len(features)) + features
+    return head + _coded(grey, max_bytes=MAX_DETAIL_BYTES - len(head))
 
 
 def read_detail(payload: bytes) -> Detail:
@@ -153,9 +155,10 @@ def read_detail(payload: bytes) -> Detail:
         grey = cv2.imdecode(np.frombuffer(payload, np.uint8, offset=_DETAIL.size + length), cv2.IMREAD_GRAYSCALE)
     except (struct.error, ValueError, cv2.error) as error:
         raise InvalidRequest(_DAMAGED) from error
-    if grey is None or grey.shape != (features.height, features.width) or max(grey.shape) > CANONICAL_SIDE or len(features) > MAX_FEATURES:
+    size = features.width, features.height
+    if grey is None or grey.shape[::-1] not in (size, _half(size)) or max(size) > CANONICAL_SIDE or len(features) > MAX_FEATURES:
         raise InvalidRequest(_DAMAGED)
-    return Detail(features, grey.astype(np.uint8, copy=False))
+    return Detail(features, _resized(grey.astype(np.uint8, copy=False), size))
 
 
 def terms(outline_layer: bytes, detail_layer: bytes) -> tuple[int, ...]:
@@ -165,6 +168,21 @@ def terms(outline_layer: bytes, detail_layer: bytes) -> tuple[int, ...]:
     if known.pdq_quality >= MIN_PDQ_QUALITY:
         found |= code_terms(known.pdq)
     return tuple(sorted(found))
+
+
+def _coded(grey: _Grey, *, max_bytes: int) -> bytes:
+    """The picture as JPEG, as exact as fits; pure noise only fits at half its size."""
+    encoded = b""
+    for shown in (grey, _resized(grey, _half(grey.shape[::-1]))):
+        for quality in GREY_JPEG_QUALITIES:
+            encoded = cv2.imencode(".jpg", shown, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
+            if len(encoded) <= max_bytes:
+                return encoded
+    return encoded
+
+
+def _half(size: tuple[int, ...]) -> tuple[int, int]:
+    return (size[0] + 1) // 2, (size[1] + 1) // 2
 
 
 def _resized(grey: _Grey, size: tuple[int, int]) -> _Grey:

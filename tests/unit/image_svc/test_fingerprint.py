@@ -15,6 +15,7 @@ import pytest
 from image_svc.decode import Picture
 from image_svc.fingerprint import (
     CANONICAL_SIDE,
+    MAX_FEATURES,
     MIN_INFORMATION,
     Canonical,
     canonical,
@@ -60,11 +61,15 @@ def test_another_process_makes_the_same_bytes() -> None:
     assert elsewhere.stdout == sha256(outline(PHOTO) + detail(PHOTO)).hexdigest()
 
 
-def test_both_layers_of_a_busy_picture_stay_below_96_kib() -> None:
-    busy = np.random.default_rng(2).integers(0, 256, (400, 400, 3), np.uint8)
-    picture = prepared(cv2.GaussianBlur(busy, (0, 0), 1.5).astype(np.uint8))
-    assert len(outline(picture)) + len(detail(picture)) < 96 * 1024
-    assert len(outline(PHOTO)) + len(detail(PHOTO)) < 64 * 1024
+@pytest.mark.parametrize("softness", [0.0, 0.6, 1.0, 1.5, 3.0])
+def test_both_layers_of_the_busiest_picture_stay_below_64_000_bytes(softness: float) -> None:
+    noise = np.random.default_rng(2).integers(0, 2, (400, 400, 1), np.uint8) * np.full(3, 255, np.uint8)
+    picture = prepared(cv2.GaussianBlur(noise, (0, 0), softness).astype(np.uint8) if softness else noise)
+    layers = outline(picture), detail(picture)
+    assert len(layers[0]) + len(layers[1]) <= 64_000
+    back = read_detail(layers[1])
+    assert len(back.features) == MAX_FEATURES
+    assert back.grey.shape == picture.grey.shape
 
 
 def test_outline_comes_back_with_the_sizes_and_the_pdq_that_pdqhash_gives() -> None:
