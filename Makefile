@@ -36,6 +36,7 @@ protos: .venv/dev $(STUBS) ## make the stubs and lint the contracts
 
 benchmark: .venv/dev $(STUBS) ## print what the speed claims are measured by
 	$(BIN)/python -m benchmarks.pair
+	$(BIN)/python -m benchmarks.image
 
 lock: .venv/dev ## pin the dependencies anew
 	$(BIN)/pip install --quiet uv

@@ -1,0 +1,101 @@
+"""What is measured on: pictures drawn from seeds or read from a folder, copies made of them, strangers found among them.
+
+The same folder or the same seeds give the same material.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Final
+
+from PIL import Image
+
+from image_svc import matcher
+from image_svc.decode import decode_image
+from mesh.errors import MeshError
+from mesh.media import DETAIL, Comparison, Fingerprint, MatchOptions
+from mesh.media_file import MediaFile
+from tests import edits
+from tests.edits import Edit, as_file
+from tests.pictures import encoded, photo
+
+MAX_SIDE: Final = 1600
+"""Pictures of a folder are reduced to this before they are edited: editing 50 megapixels would only take time."""
+SIZES: Final = ((800, 600), (600, 800), (960, 540), (640, 640))
+FAMILIES: Final[dict[str, dict[str, Edit]]] = {
+    "re-encoded": edits.RE_ENCODED,
+    "resized": edits.RESIZED,
+    "watermarked": edits.WATERMARKED,
+    "cropped": edits.CROPPED,
+    "coloured": edits.COLOURED,
+    "minor": edits.MINOR,
+    "mirrored": edits.MIRRORED,
+    "pasted": edits.PASTED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """Pictures, and in words what they are."""
+
+    pictures: list[Image.Image]
+    description: str
+
+
+def add_arguments(parser: argparse.ArgumentParser, *, pictures: int) -> None:
+    parser.add_argument("--media", type=Path, metavar="FOLDER", action="append", help="a folder of images; without it pictures are drawn")
+    parser.add_argument("--pictures", type=int, default=pictures, help=f"how many of them at most ({pictures})")
+
+
+def chosen(arguments: argparse.Namespace) -> Material:
+    """What the command line asks for."""
+    count: int = arguments.pictures
+    if not arguments.media:
+        drawn = [Image.fromarray(photo(seed, *SIZES[seed % len(SIZES)])) for seed in range(count)]
+        return Material(drawn, f"{count} pictures drawn by tests/pictures.py")
+    files = sorted(path for folder in arguments.media for path in folder.rglob("*") if path.is_file())
+    Random(0).shuffle(files)
+    found: list[Image.Image] = []
+    for file in files:
+        if len(found) == count:
+            break
+        try:
+            found.append(Image.fromarray(decode_image(file.read_bytes(), max_side=MAX_SIDE).pixels))
+        except MeshError:
+            continue  # a folder holds other things, too
+    if len(found) < 2:
+        raise SystemExit("There are fewer than two images in this folder.")
+    return Material(found, f"{len(found)} images of a folder of {len(files)} files")
+
+
+def original(picture: Image.Image) -> bytes:
+    """The file that copies are compared with."""
+    return encoded(picture, "JPEG", quality=90)
+
+
+def copies(picture: Image.Image, number: int) -> Iterator[tuple[str, str, bytes]]:
+    """Family, edit and file of every copy that tests/edits.py makes of the picture with this number."""
+    for family, members in FAMILIES.items():
+        for name, edit in members.items():
+            yield family, name, as_file(edit(picture, Random(f"{name} {number}")))
+
+
+def fingerprint(content: bytes) -> Fingerprint:
+    """The whole fingerprint, as the index keeps it."""
+    with MediaFile.of(content) as media:
+        return matcher.fingerprint(media.path, DETAIL, None)[0]
+
+
+def compare(one: Fingerprint, two: Fingerprint) -> Comparison:
+    comparison = matcher.compare(one, two, MatchOptions())
+    assert comparison is not None
+    return comparison
+
+
+def today() -> str:
+    return datetime.datetime.now(datetime.UTC).date().isoformat()
