@@ -1,0 +1,49 @@
+"""One namespace, one Internet and one mesh for all of the table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import cv2
+import pytest
+
+from tests.hostile import oracle
+from tests.hostile.namespace import Namespace, NoNamespace
+from tests.hostile.world import SEARCH_DOMAIN, ConfinedMesh, Internet, World
+from tests.pictures import encoded, photo
+
+PROXY = "http://127.0.0.1:3128"
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """The environment names a proxy and a .netrc throughout: nothing may ever heed them."""
+    folder = tmp_path_factory.mktemp("world")
+    (folder / ".netrc").write_text("machine www.example.com login canary password canary\n")
+    try:
+        namespace = Namespace(folder, SEARCH_DOMAIN).__enter__()
+    except NoNamespace as problem:
+        pytest.skip(f"no namespaces here, so the unchanged policy cannot be tried: {problem}")
+    with namespace, Internet(namespace, folder) as internet:
+        environment = {
+            **{f"{name}_METRICS_PORT": str(port) for name, port in METRICS_PORTS.items()},
+            **{name: PROXY for scheme in ("http", "https", "all") for name in (f"{scheme}_proxy", f"{scheme}_PROXY".upper())},
+            "no_proxy": "",
+            "HOME": str(folder),
+            "SSL_CERT_FILE": internet.authority_file,
+        }
+        picture = photo(1)
+        photo_url = internet.serve("/photo.jpg", encoded(picture, "JPEG"))
+        copy_url = internet.serve("/copy.webp", encoded(cv2.resize(picture, (500, 375)).astype("uint8"), "WEBP"))
+        with ConfinedMesh(namespace, folder, **environment) as mesh:
+            # Their fingerprints are known from here on, so what a worker does later, it does for the file of a test.
+            assert mesh.match(photo_url, copy_url).status == 200
+            yield World(namespace, internet, mesh, photo_url, copy_url)
+        assert all(map(oracle.is_public_text, internet.dialled))
+        surprises = [line for line in mesh.log.splitlines() if '"level": "error"' in line or "Traceback" in line]
+        # What uvloop itself says, now and then, of a TLS connection that is given up while it is made.
+        surprises = [line for line in surprises if "Fatal error on SSL protocol" not in line]
+        assert not surprises, surprises[:3]
+
+
+METRICS_PORTS = {"GATEWAY": 9100, "IMAGE": 9101, "FETCHER": 9104}

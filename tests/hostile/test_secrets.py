@@ -1,0 +1,130 @@
+"""Rows P09 and P11: what is said to a mesh in confidence, and who may speak to its insides."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+
+from protos import fetcher_pb2, fetcher_pb2_grpc, matcher_pb2, matcher_pb2_grpc
+from tests.certificates import Authority
+from tests.hostile.conftest import METRICS_PORTS
+from tests.hostile.world import PUBLIC, World
+from tests.pictures import encoded, photo
+from tests.raw_origin import answer, redirect
+from tests.running_mesh import RunningMesh, free_port
+
+CANARY = "canary7f3a"
+
+
+def test_secrets_of_urls_headers_and_file_names_are_in_no_log_answer_or_metric_p09(world: World) -> None:
+    internet = world.internet
+    picture = encoded(photo(1), "PNG")
+    headers = (f"Content-Disposition: attachment; filename={CANARY}.png", f"Set-Cookie: a={CANARY}", f"X-Powered-By: {CANARY}")
+    good = internet.serve(f"/{CANARY}.png?token={CANARY}", picture, *headers)
+    urls = [
+        good,
+        internet.say(f"/missing-{CANARY}?{CANARY}", answer(CANARY.encode(), "404 Not Found", *headers)),
+        internet.say(f"/no-picture-{CANARY}", answer(f"<html>{CANARY}</html>".encode(), "200 OK", *headers)),
+        internet.say(f"/broken-{CANARY}", f"HTTP/1.1 {CANARY}\r\n\r\n".encode()),
+        internet.say(f"/half-{CANARY}", answer(picture[:5000], "200 OK", *headers)),
+        internet.say(f"/short-{CANARY}", answer(picture[:5000], "200 OK", "Content-Length: 6000", length=False)),
+        internet.say(f"/away-{CANARY}", redirect(f"http://127.0.0.1/{CANARY}?{CANARY}")),
+        internet.say(f"/odd-{CANARY}", redirect(f"gopher://{CANARY}/{CANARY}")),
+        internet.say(f"/again-{CANARY}", redirect(f"/{CANARY}.png?token={CANARY}")),
+        f"https://www.example.com/missing?{CANARY}",
+        f"https://expired.example.com/?{CANARY}",
+        f"http://user:{CANARY}@www.example.com/",
+        f"http://{CANARY}:pass@www.example.com/",
+        f"http://www.example.com/#{CANARY}",
+        f"http://www.example.com:22/{CANARY}",
+        f"http://10.0.0.1/{CANARY}?{CANARY}",
+        f"http://nowhere.example.org/{CANARY}",
+        f"http://www.example.com/{CANARY}\n{{forged {CANARY}}}",
+        f"ftp://www.example.com/{CANARY}",
+        CANARY,
+        f"http://www.example.com/{'a' * 2048}{CANARY}",
+    ]
+    answers = [world.mesh.match(url, good) for url in urls] + [world.mesh.match(good, url) for url in urls]
+    body = {"source_url": good, "target_url": good}
+    secret_headers = {"Authorization": CANARY, "Cookie": CANARY, "X-Api-Key": CANARY, "X-Request-Id": f"no id; {CANARY}", CANARY: "x"}
+    answers.append(world.mesh.post(f"/image/match?{CANARY}", body, **secret_headers))
+    answers.append(world.mesh.post(f"/{CANARY}/match", body))
+    answers.append(world.mesh.post("/image/match", {**body, "threshold": CANARY}))
+    answers.append(world.mesh.request(CANARY, "/image/match"))
+    statuses = {given.status for given in answers}
+    assert {200, 400, 404, 415, 422} <= statuses
+    assert not [given for given in answers if CANARY in str(given)]
+    assert not [given for given in answers if PUBLIC.encode() in given.body or b"10.0.0.1" in given.body or b"127.0.0.1" in given.body]
+    assert CANARY not in world.mesh.log
+    assert "forged" not in world.mesh.log
+    for name, page in metrics(world).items():
+        assert "mediamesh_" in page, name
+        assert CANARY not in page
+
+
+def metrics(world: World) -> dict[str, str]:
+    pages = {}
+    for name, port in METRICS_PORTS.items():
+        connection = http.client.HTTPConnection("127.0.0.1", port)
+        connection.sock = world.namespace.connect("127.0.0.1", port)
+        connection.request("GET", "/metrics")
+        pages[name] = connection.getresponse().read().decode()
+        connection.close()
+    return pages
+
+
+def test_each_line_of_the_log_is_one_record_p09(world: World) -> None:
+    lines = [line for line in world.mesh.log.splitlines() if line.startswith("{")]
+    assert len(lines) > 10
+    assert all(json.loads(line)["service"] in ("gateway", "image", "fetcher") for line in lines)
+
+
+@pytest.fixture(scope="module")
+def addresses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Authority, dict[str, str]]]:
+    """A mesh over TCP, as between machines, and where its services listen."""
+    folder = tmp_path_factory.mktemp("tls")
+    authority = Authority(folder)
+    certificate, key = authority.issue("mesh")
+    listening = {f"{name}_ADDRESS": f"127.0.0.1:{free_port()}" for name in ("IMAGE", "FETCHER")}
+    settings = {"MESH_TLS_CERT": certificate, "MESH_TLS_KEY": key, "MESH_TLS_CA": authority.file, "IMAGE_WORKERS": "1"}
+    with RunningMesh(folder, **settings, **listening):
+        yield authority, listening
+
+
+@pytest.mark.parametrize("caller", [pytest.param(name, id=f"P11 {name}") for name in ("plain", "no certificate", "a stranger's")])
+@pytest.mark.parametrize("service", ["IMAGE", "FETCHER"])
+async def test_only_the_mesh_may_call_its_services(
+    addresses: tuple[Authority, dict[str, str]], tmp_path: Path, caller: str, service: str
+) -> None:
+    authority, listening = addresses
+    roots = Path(authority.file).read_bytes()
+    if caller == "plain":
+        channel = grpc.aio.insecure_channel(listening[f"{service}_ADDRESS"])
+    elif caller == "no certificate":
+        channel = grpc.aio.secure_channel(listening[f"{service}_ADDRESS"], grpc.ssl_channel_credentials(roots))
+    else:
+        certificate, key = (Path(path).read_bytes() for path in Authority(tmp_path, "stranger").issue("mesh"))
+        channel = grpc.aio.secure_channel(listening[f"{service}_ADDRESS"], grpc.ssl_channel_credentials(roots, key, certificate))
+    async with channel:
+        with pytest.raises(grpc.aio.AioRpcError) as refusal:
+            if service == "IMAGE":
+                await matcher_pb2_grpc.MatcherServiceStub(channel).Match(matcher_pb2.MatchRequest(), timeout=5)
+            else:
+                async for _ in fetcher_pb2_grpc.FetcherServiceStub(channel).Fetch(fetcher_pb2.FetchRequest(), timeout=5):
+                    pass
+    assert refusal.value.code() is grpc.StatusCode.UNAVAILABLE
+
+
+async def test_the_mesh_itself_is_answered_p11(addresses: tuple[Authority, dict[str, str]]) -> None:
+    authority, listening = addresses
+    certificate, key = (Path(path).read_bytes() for path in authority.issue("caller"))
+    credentials = grpc.ssl_channel_credentials(Path(authority.file).read_bytes(), key, certificate)
+    async with grpc.aio.secure_channel(listening["IMAGE_ADDRESS"], credentials) as channel:
+        with pytest.raises(grpc.aio.AioRpcError) as refusal:
+            await matcher_pb2_grpc.MatcherServiceStub(channel).Match(matcher_pb2.MatchRequest(), timeout=5)
+    assert refusal.value.code() is grpc.StatusCode.INVALID_ARGUMENT
