@@ -27,6 +27,10 @@ from mesh.errors import FetchFailed, FileTooLarge, InvalidUrl
 MAX_REDIRECTS: Final = 5
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 
+FREE_CHUNKS: Final = 20_000
+MIN_MEAN_CHUNK_BYTES: Final = 64
+"""Of an answer in more chunks than that; servers that stream send kilobytes."""
+
 HEADERS: Final = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "mediamesh"}
 """The same for every origin and caller. Any type is welcome: an origin that may choose would give each client another file."""
 
@@ -104,6 +108,7 @@ class Answer:
         self._deadline = deadline
         self._patience = patience
         self._waited_seconds = 0.0
+        self._chunks = 0
         self.received_bytes = 0
 
     @property
@@ -115,13 +120,23 @@ class Answer:
         clock = asyncio.get_running_loop().time
         started = clock()
         with _translated():
-            piece = await self._until_too_slow(started).bound(self._response.content.readany())
+            piece = await self._until_too_slow(started).bound(self._next_piece())
         # Only waiting for the origin counts, not what the caller does between two reads.
         self._waited_seconds += clock() - started
         self.received_bytes += len(piece)
         if self.received_bytes > max_bytes:
             raise FileTooLarge(f"holds more than the {max_bytes:,} bytes ({max_bytes / 2**20:g} MB) that it may")
         return piece
+
+    async def _next_piece(self) -> bytes:
+        """A chunk, or what is there of it; a byte a chunk would cost a hundred times what the bytes do."""
+        while True:
+            piece, is_end_of_chunk = await self._response.content.readchunk()
+            self._chunks += is_end_of_chunk
+            if self._chunks > FREE_CHUNKS and self.received_bytes < self._chunks * MIN_MEAN_CHUNK_BYTES:
+                raise FetchFailed("could not be downloaded: its server sends it in pieces that are too small")
+            if piece or not is_end_of_chunk:
+                return piece
 
     def _until_too_slow(self, now: float) -> Deadline:
         rate = self._patience.min_bytes_per_second

@@ -141,6 +141,12 @@ async def test_a_chunked_answer_without_a_length_works(fetcher: Fetcher, origin:
     assert (head.size_bytes, got) == (None, PNG)
 
 
+async def test_an_answer_in_crumbs_is_given_up_before_it_costs_more_than_its_bytes(fetcher: Fetcher, origin: RawOrigin) -> None:
+    crumbs = b"%x\r\n%s\r\n" % (len(PNG), PNG) + b"1\r\n\0\r\n" * 40_000 + b"0\r\n\r\n"
+    with pytest.raises(FetchFailed, match="pieces that are too small"):
+        await fetch(fetcher, origin.say("/", answer(b"", "200 OK", "Transfer-Encoding: chunked", length=False), crumbs))
+
+
 async def test_an_answer_that_ends_with_its_connection_works(fetcher: Fetcher, origin: RawOrigin) -> None:
     head, got, _ = await fetch(fetcher, origin.say("/", b"HTTP/1.0 200 OK\r\n\r\n" + PNG))
     assert (head.size_bytes, got) == (None, PNG)
