@@ -26,6 +26,9 @@ from tests.pictures import encoded, photo
 
 MAX_SIDE: Final = 1600
 """Pictures of a folder are reduced to this before they are edited: editing 50 megapixels would only take time."""
+MIN_SIDE: Final = 120
+MAX_ASPECT: Final = 3.0
+"""Icons and banners are left out: captions and stickers do not fit on them."""
 SIZES: Final = ((800, 600), (600, 800), (960, 540), (640, 640))
 FAMILIES: Final[dict[str, dict[str, Edit]]] = {
     "re-encoded": edits.RE_ENCODED,
@@ -49,6 +52,7 @@ class Material:
 
 def add_arguments(parser: argparse.ArgumentParser, *, pictures: int) -> None:
     parser.add_argument("--media", type=Path, metavar="FOLDER", action="append", help="a folder of images; without it pictures are drawn")
+    parser.add_argument("--called", metavar="TEXT", help="what the folder's images are, for the record")
     parser.add_argument("--pictures", type=int, default=pictures, help=f"how many of them at most ({pictures})")
 
 
@@ -65,12 +69,15 @@ def chosen(arguments: argparse.Namespace) -> Material:
         if len(found) == count:
             break
         try:
-            found.append(Image.fromarray(decode_image(file.read_bytes(), max_side=MAX_SIDE).pixels))
+            pixels = decode_image(file.read_bytes(), max_side=MAX_SIDE).pixels
         except MeshError:
             continue  # a folder holds other things, too
+        short, long = sorted(pixels.shape[:2])
+        if short >= MIN_SIDE and long <= MAX_ASPECT * short:
+            found.append(Image.fromarray(pixels))
     if len(found) < 2:
         raise SystemExit("There are fewer than two images in this folder.")
-    return Material(found, f"{len(found)} images of a folder of {len(files)} files")
+    return Material(found, f"{len(found)} {arguments.called or 'images of a folder'}")
 
 
 def original(picture: Image.Image) -> bytes:

@@ -97,6 +97,7 @@ def pasted(share: float) -> Edit:
     def edit(image: Image.Image, dice: Random) -> Image.Image:
         page = Image.fromarray(photo(50_000 + dice.randint(0, 9_999), 900, 700))
         scale = (share * page.width * page.height / (image.width * image.height)) ** 0.5
+        scale = min(scale, page.width / image.width, page.height / image.height)
         small = image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.LANCZOS)
         page.paste(small, (dice.randint(0, page.width - small.width), dice.randint(0, page.height - small.height)))
         return page

@@ -1,0 +1,98 @@
+"""How far each edit may go before a copy is no longer found: recall and median score per strength, written to docs/limits.md.
+
+make limits, or: make limits MEDIA=folder
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+from itertools import combinations
+from pathlib import Path
+from random import Random
+from typing import Final
+
+from benchmarks import material
+from benchmarks.ladders import LADDERS, Ladder
+from benchmarks.material import Material, compare, fingerprint
+from image_svc.fingerprint import ALGORITHM, CANONICAL_SIDE, VERSION
+from matching.decision import CUTOFFS, is_match
+from mesh.media import Fingerprint
+from tests.edits import as_file
+
+FILE: Final = Path(__file__).parent.parent / "docs" / "limits.md"
+WORDS: Final = f"""# What images are found through, and what not
+
+Written by `make limits`. `make limits MEDIA=folder` measures any folder of images as well, with copies that it makes itself; do that on
+what you have, because pictures differ: those with little texture (a logo, a page of text, a clear sky) are lost sooner than these.
+
+Each cell: the strength; **recall**, the share of copies whose score reaches the default decision
+({CUTOFFS["image"].profiles["general"]}); their median score.
+
+## Not handled
+
+- **The same thing, not the same picture.** Another photo of the scene, the next frame of a burst, the same product shot again: no match,
+  by design.
+- **Drawn anew**: style transfer, repainting, tracing. Filters that keep the edges where they are and their direction are looked through
+  (see the last row); what redraws every edge, or turns light into dark, is not.
+- **Covered up**: a tenth of the picture may be hidden anywhere. A plain patch over a quarter, most of all over the middle, leaves what two
+  different pictures in one frame would show, and is taken for that.
+- **Bent**: waves, swirls, faces pulled about. What is searched for is one flat picture seen from somewhere; a bend is found as far as a
+  part of it is nearly flat.
+- **Very little left**: fingerprints are made at {CANONICAL_SIDE} pixels on the longer side, so a copy that takes up a thirtieth of a page
+  is some 70 pixels wide there.
+- **Nothing to see**: blank pictures, gradients, stripes never match anything but their own bytes.
+- **What assets wear alike** (frames, captions, interfaces, logos, stickers) is no match, so a copy that shows hardly more than that is
+  not found either.
+- **Another background** behind the same subject is found only where the subject is large and finely textured, and never with high
+  confidence.
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    material.add_arguments(parser, pictures=16)
+    parser.add_argument("--output", type=Path, default=FILE)
+    arguments = parser.parse_args()
+    parts = [WORDS]
+    drawn = argparse.Namespace(media=None, pictures=arguments.pictures)
+    for wanted in [drawn, arguments] if arguments.media else [drawn]:
+        chosen = material.chosen(wanted)
+        print(f"measuring {chosen.description}", flush=True)
+        parts.append(measured(chosen))
+    output: Path = arguments.output
+    output.parent.mkdir(exist_ok=True)
+    output.write_text("\n".join(parts))
+    print(f"wrote {output}")
+
+
+def measured(chosen: Material) -> str:
+    """The section on this material."""
+    originals = [fingerprint(material.original(picture)) for picture in chosen.pictures]
+    strangers = [compare(one, two).score for one, two in combinations(originals, 2)]
+    lines = [
+        f"## On {chosen.description}",
+        "",
+        f"{material.today()}, {ALGORITHM} {VERSION}. {len(strangers)} pairs of strangers: "
+        f"{sum(is_match('image', score) for score in strangers)} matches, highest score {max(strangers):.3f}.",
+        "",
+        "| edit | from weak | | | | | to strong |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    lines += [row(ladder, chosen, originals) for ladder in LADDERS]
+    return "\n".join(lines) + "\n"
+
+
+def row(ladder: Ladder, chosen: Material, originals: list[Fingerprint]) -> str:
+    cells = []
+    for strength, edit in ladder.steps.items():
+        copies = (as_file(edit(picture, Random(f"{ladder.name} {strength} {n}"))) for n, picture in enumerate(chosen.pictures))
+        scores = [compare(one, fingerprint(copy)).score for one, copy in zip(originals, copies, strict=True)]
+        recall = sum(is_match("image", score) for score in scores) / len(scores)
+        cells.append(f"{strength}<br>**{recall:.2f}** {statistics.median(scores):.2f}")
+    print(ladder.name, *(cell.replace("<br>", " ") for cell in cells), sep=" | ", flush=True)
+    return "| " + " | ".join([ladder.name, *cells, *[""] * (6 - len(cells))]) + " |"
+
+
+if __name__ == "__main__":
+    main()
