@@ -5,7 +5,7 @@ STUBS := $(patsubst %.proto,%_pb2.py,$(wildcard protos/*.proto))
 CODE := mesh matching gateway fetcher_svc image_svc tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-long check lint types imports protos lock benchmark limits clean
+.PHONY: help run test test-long check lint types imports protos lock benchmark limits calibrate clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -40,6 +40,9 @@ benchmark: .venv/dev $(STUBS) ## print what the speed claims are measured by
 
 limits: .venv/dev $(STUBS) ## measure how far edits of images may go; MEDIA=folder: on its images, too
 	$(BIN)/python -m benchmarks.limits $(if $(MEDIA),--media $(MEDIA))
+
+calibrate: .venv/dev $(STUBS) ## fit the curve from evidence to score on drawn images; MEDIA=folder: on its images
+	$(BIN)/python -m benchmarks.calibrate $(if $(MEDIA),--media $(MEDIA))
 
 lock: .venv/dev ## pin the dependencies anew
 	$(BIN)/pip install --quiet uv
