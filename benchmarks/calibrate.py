@@ -75,7 +75,7 @@ def main() -> None:
     output: Path = arguments.output
     output.parent.mkdir(exist_ok=True)
     groups = {"re-encoded and resized": found.plain, "otherwise edited": found.edited, "strangers": found.strangers}
-    output.write_text(calibration_picture.draw(CURVE, fitted, groups, f"{chosen.description}, {material.today()}"))
+    output.write_text(calibration_picture.draw(CURVE, fitted, groups, chosen.description, material.today()))
     print(f"wrote {output}")
 
 
