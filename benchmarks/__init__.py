@@ -2,6 +2,6 @@
 
 import os
 
-from mesh.workers import ONE_THREAD
+from mesh.worker import ONE_THREAD
 
 os.environ.update(ONE_THREAD)  # before numpy reads it: what is compared runs as a worker does, on one core

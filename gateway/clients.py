@@ -24,16 +24,17 @@ class Mesh:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._addresses = {
+        self._addresses: dict[str, str] = {
             MediaType.IMAGE: settings.image_address,
             MediaType.VIDEO: settings.video_address,
             MediaType.AUDIO: settings.audio_address,
+            "fetcher": settings.fetcher_address,
         }
 
     async def __aenter__(self) -> Mesh:
         self._stack = AsyncExitStack()
         self._channels: dict[str, grpc.aio.Channel] = {}
-        for name, address in self._all_addresses().items():
+        for name, address in self._addresses.items():
             if address:
                 channel = client.open_channel(self._settings, address, is_retrying=True)
                 self._channels[name] = await self._stack.enter_async_context(channel)
@@ -51,13 +52,10 @@ class Mesh:
         response = await client.ask(stub.Match, request)
         return result_from_proto(response.result)
 
-    def _all_addresses(self) -> dict[str, str]:
-        return {**{medium.value: address for medium, address in self._addresses.items()}, "fetcher": self._settings.fetcher_address}
-
     async def health(self) -> dict[str, dict[str, str]]:
         """What each service says of itself: its status, and the sandbox that its decoders run in."""
-        names = list(self._all_addresses())
-        return dict(zip(names, await asyncio.gather(*map(self._service_health, names)), strict=True))
+        answers = await asyncio.gather(*map(self._service_health, self._addresses))
+        return dict(zip(self._addresses, answers, strict=True))
 
     async def _service_health(self, name: str) -> dict[str, str]:
         if name not in self._channels:

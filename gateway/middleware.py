@@ -16,6 +16,7 @@ from gateway.handlers import LEAVING, SETTINGS, Handler, NotReady, json_response
 from gateway.schemas import ErrorBody, ErrorDetail
 from mesh import call
 from mesh.errors import Internal, InvalidRequest, MeshError, MethodNotAllowed, NotFound, RequestTooLarge
+from mesh.interceptors import SECONDS_BUCKETS
 
 _log = logging.getLogger(__name__)
 
@@ -24,7 +25,7 @@ SECONDS = Histogram(
     "mediamesh_http_request_seconds",
     "Time to answer a request.",
     ["route"],
-    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+    buckets=SECONDS_BUCKETS,
 )
 
 _HEADERS: Final = {"Server": "mediamesh", "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}

@@ -23,12 +23,14 @@ from mesh.errors import DOMAIN, DeadlineExceeded, Internal, MeshError, Overloade
 
 _log = logging.getLogger(__name__)
 
+SECONDS_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
 CALLS = Counter("mediamesh_calls_total", "Calls answered.", ["method", "code"])
 SECONDS = Histogram(
     "mediamesh_call_seconds",
     "Time to answer a call.",
     ["method"],
-    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+    buckets=SECONDS_BUCKETS,
 )
 UNDER_WAY = Gauge("mediamesh_calls_under_way", "Calls being worked on.", ["method"])
 

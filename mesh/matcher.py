@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar, TypeVarTuple
 from prometheus_client import Counter, Gauge, Histogram
 
 from mesh import call
-from mesh.errors import FingerprintMismatch, InvalidRequest, MeshError, Overloaded
+from mesh.errors import FingerprintMismatch, Internal, InvalidRequest, MeshError, Overloaded, UnsupportedMedia
 from mesh.fetching import FetcherClient
 from mesh.fingerprint_cache import FingerprintCache
 from mesh.media import DETAIL, OUTLINE, Comparison, Confidence, Fingerprint, Include, MatchOptions, MatchResult, MediaType
@@ -170,7 +170,11 @@ class Matcher:
     async def _compare(self, query: Fingerprint, reference: Fingerprint, options: MatchOptions) -> Comparison | None:
         # What the next layer would be made from is of no use to a comparison, and costly to hand over.
         query, reference = (replace(side, working=b"", terms=(), term_positions=()) for side in (query, reference))
-        return await self._run(self._room.compare, query, reference, options)
+        try:
+            return await self._run(self._room.compare, query, reference, options)
+        except UnsupportedMedia as problem:
+            # Both were read without complaint: a worker that this cost its life is our failure.
+            raise Internal() from problem
 
     async def _run(self, function: Callable[[*Arguments], Outcome], *arguments: *Arguments) -> Outcome:
         return await self._workers.run(function, *arguments, timeout_seconds=TASK_SECONDS, deadline=call.deadline())

@@ -7,32 +7,27 @@ its caller gets a MeshError, its neighbours notice nothing. What does not fit in
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import io
 import logging
 import math
 import os
 import pickle
 import signal
-import socket
-import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Self, TypeVar, TypeVarTuple
 
 from mesh.errors import DeadlineExceeded, Internal, MeshError, NotAvailable, Overloaded, UnsupportedMedia
 from mesh.media_file import MediaPath
-from mesh.nursery import HEADER, MAX_REPORT_BYTES, READY, Task, Upbringing
+from mesh.nursery import Task, Upbringing
 from mesh.quarantine import Quarantine
+from mesh.worker import Nursery, Worker
 
 T = TypeVar("T")
 Arguments = TypeVarTuple("Arguments")
 
 _log = logging.getLogger(__name__)
-
-MAX_REPLY_BYTES = 64 << 20
-"""A worker that has decoded hostile media is not believed when it announces more than any fingerprint takes."""
 
 OUR_PACKAGES = {"mesh", "matching"}
 
@@ -45,16 +40,6 @@ LOADABLE = {
     ("numpy._core.numeric", "_frombuffer"),
 }
 """What a reply may hold beside plain values and classes of our own."""
-
-INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "NUMBA_CACHE_DIR")
-"""All that workers see of the service's environment, where its secrets are."""
-
-ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
-"""The pool is what runs in parallel; threads within a task would fight over the same cores, and could not be forked."""
-
-KEPT_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(64 << 20)}
-"""Arrays of megabytes come and go with every task; giving them back and faulting them in again took a quarter of the time."""
-
 
 BIRTH_SECONDS = 10.0
 """It takes milliseconds; a process that is stopped gives none, and says nothing."""
@@ -82,9 +67,9 @@ class WorkerPool:
         self.running = self.waiting = 0
         self._upbringing = Upbringing(tuple(preload), warm_up, memory_bytes)
         self._quarantine = Quarantine()
-        self._nursery: _Nursery | None = None
-        self._alive: dict[int, _Worker] = {}
-        self._idle: asyncio.Queue[_Worker] = asyncio.Queue()
+        self._nursery: Nursery | None = None
+        self._alive: dict[int, Worker] = {}
+        self._idle: asyncio.Queue[Worker] = asyncio.Queue()
         self._background: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
@@ -101,7 +86,7 @@ class WorkerPool:
 
     async def start(self) -> None:
         """Returns when every worker is up, warmed up and in its sandbox."""
-        self._nursery = await _Nursery.open(self._upbringing)
+        self._nursery = await Nursery.open(self._upbringing)
         self._in_background(self._watch(self._nursery))
         await asyncio.gather(*(self._add_worker(self._nursery) for _ in range(self.workers)))
 
@@ -160,7 +145,7 @@ class WorkerPool:
         _log.error("%s: %s failed in its worker\n%s", self.name, function.__qualname__, value)
         raise Internal
 
-    async def _next_idle(self, deadline: float | None) -> _Worker:
+    async def _next_idle(self, deadline: float | None) -> Worker:
         if _remaining_seconds(deadline) <= 0:
             raise DeadlineExceeded
         self.waiting += 1
@@ -176,7 +161,7 @@ class WorkerPool:
 
     async def _ask(
         self,
-        worker: _Worker,
+        worker: Worker,
         content: bytes,
         files: Sequence[int],
         timeout_seconds: float,
@@ -203,7 +188,7 @@ class WorkerPool:
             _log.exception("%s: the reply of %s cannot be read", self.name, function.__qualname__)
             raise Internal from None
 
-    async def _obituary(self, worker: _Worker, function: Callable[..., Any]) -> MeshError:
+    async def _obituary(self, worker: Worker, function: Callable[..., Any]) -> MeshError:
         worker.kill()
         status = await asyncio.shield(worker.death)
         if status is None:
@@ -212,7 +197,7 @@ class WorkerPool:
         _log.warning("%s: %s ended its worker: %s", self.name, function.__qualname__, cause)
         return UnsupportedMedia("took too long to decode" if cause == "SIGXCPU" else f"crashed its decoder ({cause})")
 
-    async def _add_worker(self, nursery: _Nursery) -> None:
+    async def _add_worker(self, nursery: Nursery) -> None:
         while nursery is self._nursery:
             try:
                 async with asyncio.timeout(BIRTH_SECONDS):
@@ -230,7 +215,7 @@ class WorkerPool:
                 worker.bury(None)
             return
 
-    async def _watch(self, nursery: _Nursery) -> None:
+    async def _watch(self, nursery: Nursery) -> None:
         """Replaces each worker that died, whyever, and the nursery itself should it die, which takes all workers with it."""
         while True:
             async for pid, status in nursery.deaths():
@@ -243,10 +228,10 @@ class WorkerPool:
             await nursery.close()
             nursery = await self._reopen()
 
-    async def _reopen(self) -> _Nursery:
+    async def _reopen(self) -> Nursery:
         while True:
             try:
-                self._nursery = nursery = await _Nursery.open(self._upbringing)
+                self._nursery = nursery = await Nursery.open(self._upbringing)
                 for _ in range(self.workers):
                     self._in_background(self._add_worker(nursery))
                 return nursery
@@ -264,119 +249,6 @@ class WorkerPool:
         task = asyncio.create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
-
-
-class _Worker:
-    """The service's end of one worker: a socket to talk, a pidfd to kill (a bare pid might by then be someone else's)."""
-
-    def __init__(self, connection: socket.socket, pid: int, sandbox: str) -> None:
-        self.pid, self.sandbox, self.tasks_done, self.is_busy = pid, sandbox, 0, False
-        self.death: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
-        """Its wait status; None where nobody can tell."""
-        self._connection = connection
-        self._process = os.pidfd_open(pid)
-
-    async def ask(self, content: bytes, files: Sequence[int]) -> bytes:
-        """Its reply; EOFError if it died over the question."""
-        sent = socket.send_fds(self._connection, [HEADER.pack(len(content)), content], files)
-        if rest := memoryview(content)[sent - HEADER.size :]:
-            await asyncio.get_running_loop().sock_sendall(self._connection, rest)
-        return await _receive_reply(self._connection)
-
-    def kill(self) -> None:
-        if not self.death.done():
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(self._process, signal.SIGKILL)
-
-    def bury(self, status: int | None) -> None:
-        self.death.set_result(status)
-        if self.is_busy:
-            # Whoever waits for its reply reads the end, then closes.
-            self._connection.shutdown(socket.SHUT_RDWR)
-        else:
-            self.close()
-
-    def close(self) -> None:
-        os.close(self._process)
-        # Not before the loop has let go of it.
-        asyncio.get_running_loop().call_soon(self._connection.close)
-
-
-class _Nursery:
-    """The service's end of mesh/nursery.py."""
-
-    def __init__(self, process: subprocess.Popen[bytes], control: socket.socket) -> None:
-        self._process, self._control = process, control
-
-    @classmethod
-    async def open(cls, upbringing: Upbringing) -> _Nursery:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            process = subprocess.Popen(
-                [sys.executable, "-c", "from mesh.nursery import main; main()", str(theirs.fileno())],
-                env={name: os.environ[name] for name in INHERITED if name in os.environ}
-                | ONE_THREAD
-                | KEPT_MEMORY
-                | {"PYTHONPATH": os.pathsep.join(path or "." for path in sys.path)},
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,  # a Ctrl-C at the terminal is the service's to handle
-            )
-        ours.setblocking(False)
-        nursery = cls(process, ours)
-        try:
-            # Twice, so that the modules are imported before warm_up is looked up in one of them.
-            ours.send(pickle.dumps((upbringing.preload, pickle.dumps(upbringing))))
-            if (report := await asyncio.get_running_loop().sock_recv(ours, MAX_REPORT_BYTES)) != READY:
-                raise RuntimeError(f"workers cannot be warmed up: {report.decode() or 'the process ended'}")
-        except BaseException:
-            await nursery.close()
-            raise
-        return nursery
-
-    async def bear(self) -> _Worker:
-        ours, theirs = socket.socketpair()
-        try:
-            with theirs:
-                socket.send_fds(self._control, [b"+"], [theirs.fileno()])
-            ours.setblocking(False)
-            pid, sandbox = pickle.loads(await _receive_reply(ours))  # it has seen no media yet
-            return _Worker(ours, pid, sandbox)
-        except BaseException:
-            ours.close()
-            raise
-
-    async def deaths(self) -> AsyncIterator[tuple[int, int]]:
-        """Of each worker its pid and wait status; ends with the nursery."""
-        loop = asyncio.get_running_loop()
-        with contextlib.suppress(ConnectionError):
-            while report := await loop.sock_recv(self._control, MAX_REPORT_BYTES):
-                pid, status = report.split()
-                yield int(pid), int(status)
-
-    async def close(self) -> None:
-        """It ends when its socket closes; its workers end with it."""
-        self._control.close()
-        self._process.kill()
-        await asyncio.to_thread(self._process.wait)
-
-
-async def _receive_reply(connection: socket.socket) -> bytes:
-    (length,) = HEADER.unpack(await _receive(connection, HEADER.size))
-    if length > MAX_REPLY_BYTES:
-        raise EOFError(f"a reply of {length} bytes")
-    return await _receive(connection, length)
-
-
-async def _receive(connection: socket.socket, size_bytes: int) -> bytes:
-    content = bytearray(size_bytes)
-    rest = memoryview(content)
-    while rest:
-        received = await asyncio.get_running_loop().sock_recv_into(connection, rest)
-        if not received:
-            raise EOFError
-        rest = rest[received:]
-    return bytes(content)
 
 
 def _remaining_seconds(deadline: float | None) -> float:

@@ -17,11 +17,11 @@ def test_walk_works_as_printed(mesh: RunningMesh, origin: Origin, tmp_path: Path
     one, two = origin.serve("walk-a.jpg", encoded(photo(1), "JPEG")), origin.serve("walk-b.jpg", encoded(photo(1), "PNG"))
     block = next(b for b in re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL) if "buf curl" in b)
     script = block.replace("https://picsum.photos/id/237/800/600.jpg", one).replace("https://picsum.photos/id/237/400/300.webp", two)
-    script = script.replace("data/run/", f"{mesh.data_dir}/run/").replace(".venv/bin/buf", str(Path(sys.executable).parent / "buf"))
+    script = script.replace("data/", f"{mesh.data_dir}/").replace(".venv/bin/buf", str(Path(sys.executable).parent / "buf"))
     script = script.replace("--schema .", f"--schema {ROOT}")
     done = subprocess.run(["bash", "-euc", script], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
-    fingerprint = json.loads((tmp_path / "a.json").read_text())["fingerprint"]
+    fingerprint = json.loads((mesh.data_dir / "a.json").read_text())["fingerprint"]
     assert fingerprint["mediaType"] == "MEDIA_TYPE_IMAGE"
     answers = _json_values(done.stdout)
     match, compare = answers[0]["result"], answers[1]["result"]
