@@ -1,15 +1,11 @@
 """How long media run, by the time stamps of their packets; nothing is decoded and no header is believed.
 
-Runs in a sandboxed worker. Invariant: the demuxer is the one that the first bytes ask for, reads these bytes only, and can
-open nothing else: FFmpeg, unless told otherwise, follows playlists and references in files to other files and to the network.
+Runs in a sandboxed worker.
 """
 
 from __future__ import annotations
 
-import mmap
-from pathlib import Path
-from types import MappingProxyType
-from typing import Final, NoReturn
+from typing import Final
 
 import av
 from av.audio.stream import AudioStream
@@ -17,6 +13,7 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Disposition, Stream
 
+from mesh.container import map_file, open_container
 from mesh.errors import DurationTooLong, UnsupportedMedia
 from mesh.media import MediaType
 from mesh.media_type import LIMITS
@@ -29,76 +26,15 @@ PRIMING_SAMPLES: Final = 4096
 MIN_SAMPLE_RATE: Final = 8000
 """What a header may say for these samples to last long."""
 
-DEMUXERS: Final = MappingProxyType(
-    {
-        "audio/mpeg": "mp3",
-        "audio/aac": "aac",
-        "audio/mp4": "mov",
-        "audio/wav": "wav",
-        "audio/flac": "flac",
-        "audio/ogg": "ogg",
-        "audio/aiff": "aiff",
-        "audio/x-ms-wma": "asf",
-        "video/mp4": "mov",
-        "video/quicktime": "mov",
-        "video/webm": "matroska",
-        "video/x-matroska": "matroska",
-        "video/x-msvideo": "avi",
-        "video/mp2t": "mpegts",
-        "video/x-flv": "flv",
-    }
-)
-
-# What opening a file may try its streams with; a stream in another codec still has its packets counted.
-_CODECS: Final = (
-    "h264,hevc,vp8,vp9,libdav1d,mpeg4,mpeg2video,mpeg1video,mjpeg,msmpeg4,msmpeg4v2,h263,flv,vp6f,wmv1,wmv2,wmv3,vc1,prores,"
-    "aac,mp3float,mp3,mp2float,opus,libopus,vorbis,flac,alac,ac3,eac3,wmav1,wmav2,wmapro,"
-    "pcm_u8,pcm_s8,pcm_s16le,pcm_s16be,pcm_s24le,pcm_s24be,pcm_s32le,pcm_s32be,pcm_f32le,pcm_f32be,pcm_f64le,pcm_f64be,"
-    "pcm_alaw,pcm_mulaw,adpcm_ms,adpcm_ima_wav"
-)
-
 
 def probe_duration(path: str, content_type: str, media_type: MediaType) -> float:
     """Seconds from the first to the last packet of what plays longest; raises DurationTooLong or UnsupportedMedia."""
-    with Path(path).open("rb") as file:
-        try:
-            # The map has no name, which FFmpeg would take for a URL.
-            with mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as content, _open_container(content, content_type) as container:
-                return _measure(container, media_type)
-        except (av.FFmpegError, OSError, ValueError, TypeError, ArithmeticError, EOFError) as problem:
-            raise UnsupportedMedia(f"is damaged, or no {content_type} that can be read") from problem
+    with map_file(path) as content, open_container(content, content_type) as container:
+        return _measure(container, media_type)
 
 
 def warm_up() -> None:
     """Nothing to prepare but the import of FFmpeg."""
-
-
-def _open_container(content: mmap.mmap, content_type: str) -> InputContainer:
-    demuxer = DEMUXERS[content_type]
-    return av.open(
-        content,
-        mode="r",
-        format=demuxer,
-        io_open=_open_nothing,
-        timeout=(5, 5),
-        buffer_size=256 * 1024,
-        metadata_errors="replace",
-        options={
-            "format_whitelist": demuxer,
-            "codec_whitelist": _CODECS,
-            "protocol_whitelist": "none",
-            "enable_drefs": "0",
-            "use_absolute_path": "0",
-            "max_streams": "16",
-            "probesize": "5000000",
-            "analyzeduration": "5000000",
-            "threads": "1",
-        },
-    )
-
-
-def _open_nothing(*_: object) -> NoReturn:
-    raise PermissionError("media may not refer to other files")
 
 
 def _measure(container: InputContainer, media_type: MediaType) -> float:

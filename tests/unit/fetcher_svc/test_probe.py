@@ -15,7 +15,8 @@ import pytest
 from av.stream import Disposition
 
 from fetcher_svc import probe
-from fetcher_svc.probe import DEMUXERS, probe_duration
+from fetcher_svc.probe import probe_duration
+from mesh.container import DEMUXERS
 from mesh.errors import DurationTooLong, UnsupportedMedia
 from mesh.media import MediaType
 from mesh.media_file import MediaFile
