@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageFilter, ImageOps
 
-from tests.edits import Edit, gamma, pasted, saved
+from tests.edits import Edit, blurred, covered, covered_by_picture, gamma, pasted, saved
 from tests.pictures import encoded, photo
 
 
@@ -34,10 +34,6 @@ def cropped_to(share: float) -> Edit:
     return edit
 
 
-def blurred(share: float) -> Edit:
-    return lambda image, dice: image.filter(ImageFilter.GaussianBlur(share * max(image.size)))
-
-
 def made_noisy(deviation: float) -> Edit:
     def edit(image: Image.Image, dice: Random) -> Image.Image:
         noise = np.random.default_rng(dice.getrandbits(32)).normal(0, deviation, (image.height, image.width, 3))
@@ -57,19 +53,6 @@ def shrunk_to(side: int) -> Edit:
 def turned(degrees: float) -> Edit:
     """About the middle, with black corners."""
     return lambda image, dice: image.rotate(dice.choice([-1, 1]) * degrees, Image.Resampling.BICUBIC, expand=True)
-
-
-def covered(share: float) -> Edit:
-    """A plain rectangle of the picture's shape over this share of the area, anywhere."""
-
-    def edit(image: Image.Image, dice: Random) -> Image.Image:
-        done = image.copy()
-        width, height = round(image.width * share**0.5), round(image.height * share**0.5)
-        place = dice.randint(0, image.width - width), dice.randint(0, image.height - height)
-        done.paste(Image.new("RGB", (width, height), dice.choice(["white", "black", "#3366aa"])), place)
-        return done
-
-    return edit
 
 
 def overlaid(opacity: float) -> Edit:
@@ -135,6 +118,7 @@ LADDERS: Final = (
     Ladder("cropped to this share of the area", _percent(cropped_to, 0.5, 0.35, 0.25, 0.15, 0.1, 0.05)),
     Ladder("pasted on another picture, share of its area", _percent(pasted, 0.5, 0.2, 0.1, 0.07, 0.05, 0.03)),
     Ladder("covered by a plain rectangle, share of the area", _percent(covered, 0.1, 0.25, 0.4, 0.55, 0.7, 0.85)),
+    Ladder("covered by another picture, share of the area", _percent(covered_by_picture, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4)),
     Ladder("another picture laid over it, opacity", _percent(overlaid, 0.1, 0.25, 0.4, 0.5, 0.6, 0.75)),
     Ladder("blur, deviation as a share of the longer side", _percent(blurred, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05)),
     Ladder("noise, deviation in grey levels of 255", {f"{d}": made_noisy(d) for d in (10, 20, 40, 60, 90, 130)}),

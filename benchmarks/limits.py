@@ -35,10 +35,16 @@ Each cell: the strength; **recall**, the share of copies whose score reaches the
   by design.
 - **Drawn anew**: style transfer, repainting, tracing. Filters that keep the edges where they are and their direction are looked through
   (see the last row); what redraws every edge, or turns light into dark, is not.
-- **Covered up**: a tenth of the picture may be hidden anywhere. A plain patch over a quarter, most of all over the middle, leaves what two
-  different pictures in one frame would show, and is taken for that.
+- **Covered up**: a plain patch may hide a quarter of the picture anywhere, or a third of it beside the middle; something that is not plain
+  (another picture, text, noise) a fifth. More leaves what two different pictures in one frame would show, and is taken for that. What
+  lies round the patch must be finely textured.
+- **One more picture over both**: a translucent picture of half the opacity, or an opaque one of a quarter of the area, is as much of
+  either as what lies beneath; two that share it may be taken for a match of medium confidence. So may two nearly black ones in one
+  interface.
 - **Bent**: waves, swirls, faces pulled about. What is searched for is one flat picture seen from somewhere; a bend is found as far as a
   part of it is nearly flat.
+- **Blurred past detail** (more than a hundredth of the longer side): a match of medium confidence, and only as a whole, neither cropped
+  nor turned.
 - **Very little left**: fingerprints are made at {CANONICAL_SIDE} pixels on the longer side, so a copy that takes up a thirtieth of a page
   is some 70 pixels wide there.
 - **Nothing to see**: blank pictures, gradients, stripes never match anything but their own bytes.

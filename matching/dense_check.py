@@ -25,6 +25,18 @@ _CELLS: Final = 8
 _TELLING_CELL: Final = 0.1
 # Variance of a neighbourhood of 5 x 5 from which it is graded, not flat.
 _GRADED: Final = np.float32(6.0)
+# Agreement below which a window shows something else, and from which it plainly shows the same.
+_OUTRIGHT: Final = np.float32(0.15)
+_PLAINLY: Final = np.float32(0.60)
+MIN_CRISPNESS: Final = 0.78
+"""From here on two pictures agree or do not; below, there is a haze over the agreement."""
+# What covers something up: a patch at least this wide in the frame, over that much that is not even in the other picture.
+_PATCH_PX: Final = 9
+_MIN_COVERED: Final = 0.3
+# Of the frame; windows astride its edge make a patch over a quarter as large as this.
+_MAX_RIVALS: Final = 0.36
+# So coarse that a blur of a fiftieth of the side is no wider than the softening.
+_COARSE_PX: Final = 48
 _FROM_MIDDLE: Final = np.linspace(-1, 1, 64, dtype=np.float32) ** 2
 _CENTRALITY: Final = np.outer(1 - _FROM_MIDDLE, 1 - _FROM_MIDDLE)
 _WARP: Final = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
@@ -39,6 +51,14 @@ class Proof:
     """Of what is left without rows and columns: lines of text, horizons and frames look alike everywhere."""
     central_agreement: float
     """Of what lies in the middle of both pictures: what assets wear alike stands at their edges."""
+    contradiction: float
+    """The share of what shows something else outright: blur and thin overlays take agreement away, but contradict nothing."""
+    crispness: float
+    """Of what does not contradict, the share that agrees plainly: what was cut out and pasted does, or not at all; a haze does in part."""
+    rivalry: float
+    """Of what both show equally strongly, the share that contradicts outright; not looked for, and 0, where nothing is hazy."""
+    centre_seen: float
+    """How much of the middle of both pictures was compared and had something to show, 0 to 1."""
     weakest: float
     """Of the worst cell of a coarse grid: a caption or a sticker hides in the mean, not here."""
     query_coverage: float
@@ -55,15 +75,23 @@ class Proof:
     """Where in either picture, on its content grid."""
 
 
-def check(query: Pyramid, reference: Pyramid, matrix: Matrix) -> Proof | None:
-    """How far the two agree where `matrix` (query to reference pixels) lays one upon the other; None where they hardly overlap."""
+def check(query: Pyramid, reference: Pyramid, matrix: Matrix, *, uncovered: bool = False, without_rivals: bool = False) -> Proof | None:
+    """How far the two agree where `matrix` (query to reference pixels) lays one upon the other; None where they hardly overlap.
+
+    `uncovered`: leave out what a plain patch hides in one of them; `without_rivals`: and what contradicts, where that is a minor part.
+    """
     frame = _frame(query, reference, matrix)
     if frame is None:
         return None
     to_query, to_reference, size = frame
     first, first_mask = query.draw(to_query, size)
     second, second_mask = reference.draw(to_reference, size)
-    windows = Windows(first_mask * second_mask)
+    seen = first_mask * second_mask
+    if uncovered:
+        seen *= 1 - np.maximum(_hidden(first, second), _hidden(second, first))
+    if without_rivals:
+        seen *= 1 - _rivals(first, second, Windows(seen))
+    windows = Windows(seen)
     structure = correlate(windows.structure(first), windows.structure(second), windows)
     texture = correlate(windows.texture(first), windows.texture(second), windows)
     weight = structure.weight
@@ -73,12 +101,19 @@ def check(query: Pyramid, reference: Pyramid, matrix: Matrix) -> Proof | None:
     # Where there is texture it must agree too; where there is none, nothing is asked of it.
     both = np.minimum(agrees, np.maximum(texture_agrees, agrees * (1 - texture.content)))
     good = both * windows.usable
+    centrality = _centrality(query, to_query, size) * _centrality(reference, to_reference, size)
+    contradiction = _mean(both < _OUTRIGHT, weight)
+    crispness = _mean(both > _PLAINLY, weight) / max(1 - contradiction, 1e-6)
     query_map, query_coverage = _covered(query, good, to_query)
     reference_map, reference_coverage = _covered(reference, good, to_reference)
     return Proof(
         agreement=_mean(agrees, weight),
         texture_agreement=_mean(texture_agrees, texture.weight),
-        central_agreement=_mean(both, weight * _centrality(query, to_query, size) * _centrality(reference, to_reference, size)),
+        central_agreement=_mean(both, weight * centrality),
+        contradiction=contradiction,
+        crispness=crispness,
+        rivalry=_mean(both < _OUTRIGHT, weight * _evenness(first, second, windows)) if crispness < MIN_CRISPNESS else 0.0,
+        centre_seen=_mean(structure.content * windows.usable, centrality),
         weakest=_weakest(both, weight),
         query_coverage=query_coverage,
         reference_coverage=reference_coverage,
@@ -90,7 +125,58 @@ def check(query: Pyramid, reference: Pyramid, matrix: Matrix) -> Proof | None:
     )
 
 
-def _frame(query: Pyramid, reference: Pyramid, matrix: Matrix) -> tuple[Matrix, Matrix, tuple[int, int]] | None:
+def _evenness(first: Floats, second: Floats, windows: Windows) -> Floats:
+    """1 where both show equally much for what they show elsewhere, 0 where one shows less than half of it."""
+    one, two = (np.sqrt(np.maximum(windows.average(windows.structure(values) ** 2), 1e-3)) for values in (first, second))
+    one, two = one / one.mean(), two / two.mean()
+    even: Floats = np.clip((np.minimum(one, two) / np.maximum(one, two) - 0.4) / 0.4, 0, 1)
+    return even
+
+
+def _hidden(plain: Floats, other: Floats) -> Floats:
+    """1 where the first shows an even patch, and the other something under a good part of it."""
+    flat = (_variance(plain) <= _GRADED).astype(np.uint8)
+    even = cv2.morphologyEx(flat, cv2.MORPH_OPEN, np.ones((_PATCH_PX, _PATCH_PX), np.uint8))
+    count, patches = cv2.connectedComponents(np.asarray(even, np.uint8), connectivity=4)
+    under = np.bincount(patches.ravel(), weights=(_variance(other) > _GRADED).ravel(), minlength=count)
+    covers = under > _MIN_COVERED * np.bincount(patches.ravel(), minlength=count)
+    covers[0] = False
+    return cv2.dilate(covers[patches].astype(np.float32), np.ones((_PATCH_PX + 2, _PATCH_PX + 2), np.uint8))
+
+
+def _rivals(first: Floats, second: Floats, windows: Windows) -> Floats:
+    """1 where the two show different things, 0 everywhere where that is too much of the whole to be what one of them is covered with."""
+    structure = correlate(windows.structure(first), windows.structure(second), windows)
+    differs = (agreement(structure.values) < _OUTRIGHT) & (structure.content > 0.5) & (windows.usable > 0)
+    blobs = cv2.morphologyEx(differs.astype(np.float32), cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))
+    if float(blobs.mean()) > _MAX_RIVALS:
+        return np.zeros_like(blobs)
+    reach = windows.side // 2 | 1
+    return cv2.dilate(blobs, np.ones((reach, reach), np.uint8))
+
+
+def _variance(values: Floats) -> Floats:
+    """Of the neighbourhood of 5 x 5."""
+    variance: Floats = cv2.blur(values * values, (5, 5)) - cv2.blur(values, (5, 5)) ** 2
+    return variance
+
+
+def check_coarsely(query: Pyramid, reference: Pyramid, matrix: Matrix) -> float:
+    """The agreement of what is left of the two at a few dozen pixels, which blur does not reach; 0 where they hardly overlap."""
+    frame = _frame(query, reference, matrix, max_side=_COARSE_PX)
+    if frame is None:
+        return 0.0
+    to_query, to_reference, size = frame
+    first, first_mask = query.draw(to_query, size)
+    second, second_mask = reference.draw(to_reference, size)
+    windows = Windows(first_mask * second_mask)
+    structure = correlate(windows.structure(first), windows.structure(second), windows)
+    return _mean(agreement(structure.values), structure.weight)
+
+
+def _frame(
+    query: Pyramid, reference: Pyramid, matrix: Matrix, *, max_side: int = MAX_FRAME_PX
+) -> tuple[Matrix, Matrix, tuple[int, int]] | None:
     """Maps from the common frame (upright in the query, around the overlap) to either picture, and the frame's size."""
     try:
         backward = np.linalg.inv(matrix)
@@ -106,7 +192,7 @@ def _frame(query: Pyramid, reference: Pyramid, matrix: Matrix) -> tuple[Matrix, 
     places = overlap.reshape(-1, 2).astype(np.float64)
     low, high = np.floor(places.min(axis=0)), np.ceil(places.max(axis=0))
     longest = float((high - low).max())
-    fineness = min(1.0, local_scale(matrix, *(low + high) / 2), MAX_FRAME_PX / longest)
+    fineness = min(1.0, local_scale(matrix, *(low + high) / 2), max_side / longest)
     fineness = max(fineness, min(_MIN_FRAME_PX / longest, _MAX_ENLARGEMENT))
     width, height = (max(8, int(np.ceil(length * fineness))) for length in high - low)
     step, half = 1 / fineness, 0.5 / fineness - 0.5
@@ -150,7 +236,7 @@ def _weakest(agrees: Floats, weight: Floats) -> float:
 def _richness(first: Floats, second: Floats, weight: Floats) -> float:
     graded = np.ones_like(first)
     for values in (first, second):
-        graded *= cv2.blur(values * values, (5, 5)) - cv2.blur(values, (5, 5)) ** 2 > _GRADED
+        graded *= _variance(values) > _GRADED
     return _mean(graded, weight)
 
 

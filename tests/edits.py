@@ -67,6 +67,16 @@ def hue_turned(image: Image.Image, dice: Random) -> Image.Image:
     return Image.fromarray(values, "HSV").convert("RGB")
 
 
+def blurred(share: float) -> Edit:
+    """By a deviation of this share of the longer side."""
+    return lambda image, dice: image.filter(ImageFilter.GaussianBlur(share * max(image.size)))
+
+
+def darkened(image: Image.Image) -> Image.Image:
+    """Nearly night."""
+    return ImageEnhance.Brightness(image).enhance(0.25)
+
+
 def gamma(power: float) -> Edit:
     return lambda image, dice: Image.fromarray((255 * (np.asarray(image) / 255.0) ** power).astype(np.uint8))
 
@@ -85,6 +95,49 @@ def stickered(image: Image.Image, dice: Random) -> Image.Image:
     draw.ellipse((x + side * 0.25, y + side * 0.3, x + side * 0.4, y + side * 0.5), fill="#553300")
     draw.ellipse((x + side * 0.6, y + side * 0.3, x + side * 0.75, y + side * 0.5), fill="#553300")
     return done
+
+
+def covered(share: float, place: tuple[float, float] | None = None) -> Edit:
+    """A plain box of the picture's shape over this share of the area, as far to the right and down as `place` says, else anywhere."""
+
+    def edit(image: Image.Image, dice: Random) -> Image.Image:
+        done = image.copy()
+        width, height = round(image.width * share**0.5), round(image.height * share**0.5)
+        across, down = image.width - width, image.height - height
+        at = (round(place[0] * across), round(place[1] * down)) if place else (dice.randint(0, across), dice.randint(0, down))
+        done.paste(Image.new("RGB", (width, height), dice.choice(["white", "black", "#3366aa"])), at)
+        return done
+
+    return edit
+
+
+def covered_by_picture(share: float) -> Edit:
+    """Another picture over this share of the area, anywhere."""
+
+    def edit(image: Image.Image, dice: Random) -> Image.Image:
+        done = image.copy()
+        width, height = round(image.width * share**0.5), round(image.height * share**0.5)
+        other = Image.fromarray(photo(80_000 + dice.randint(0, 9_999), width, height))
+        done.paste(other, (dice.randint(0, image.width - width), dice.randint(0, image.height - height)))
+        return done
+
+    return edit
+
+
+def under_interface(image: Image.Image, dice: Random) -> Image.Image:
+    """A post on a telephone: bars, names, buttons and lines of text around the picture."""
+    page = Image.new("RGB", (600, 1100), "white")
+    draw = ImageDraw.Draw(page)
+    draw.rectangle((0, 0, 600, 40), fill="#4466aa")
+    draw.ellipse((20, 55, 80, 115), fill="#cc5522")
+    draw.text((95, 60), f"someone {dice.randint(100, 999)}", font=ImageFont.load_default(28), fill="black")
+    page.paste(ImageOps.pad(image, (600, 560), color="white"), (0, 130))
+    for button in range(5):
+        draw.rounded_rectangle((20 + button * 90, 705, 80 + button * 90, 750), 10, outline="black", width=4)
+    for line in range(6):
+        words = " ".join(dice.choice(("nice", "great", "where", "is", "this", "so", "wow")) for _ in range(6))
+        draw.text((70, 785 + line * 50), words, font=ImageFont.load_default(22), fill="black")
+    return page
 
 
 def bordered(image: Image.Image, dice: Random) -> Image.Image:
@@ -156,4 +209,11 @@ MIRRORED: Final[dict[str, Edit]] = {
     "quarter turn": lambda image, dice: image.transpose(Image.Transpose.ROTATE_90),
     "half turn": lambda image, dice: image.transpose(Image.Transpose.ROTATE_180),
 }
+COVERED: Final[dict[str, Edit]] = {
+    "plain box over a quarter": covered(0.25, (0.3, 0.4)),
+    "plain box over the middle": covered(0.25, (0.5, 0.5)),
+    "plain box over a third, at the edge": covered(0.35, (1.0, 1.0)),
+    "another picture over a sixth": covered_by_picture(0.16),
+}
+BLURRED: Final[dict[str, Edit]] = {f"blur of {share:.0%} of the side": blurred(share) for share in (0.02, 0.03)}
 PASTED: Final[dict[str, Edit]] = {"on half of a page": pasted(0.5), "on a fifth of a page": pasted(0.2)}

@@ -11,6 +11,7 @@ from typing import Final
 from image_svc.compare.description import describe
 from image_svc.compare.evidence import Finding, weigh, weigh_settled
 from image_svc.compare.proposals import Alignment, global_alignments, lay, local_alignments
+from image_svc.compare.second_look import MAX_BLURRED_PDQ_DISTANCE, look_again
 from image_svc.fingerprint import MIN_INFORMATION, MIN_PDQ_QUALITY, Detail, Outline, canonical_size, read_detail, read_outline
 from matching.alignment import rotation_degrees
 from matching.dense_check import check
@@ -41,7 +42,7 @@ def compare(query_layers: Mapping[int, bytes], reference_layers: Mapping[int, by
     swapped = reference_layers[OUTLINE] < query_layers[OUTLINE]
     one, two = (reference_layers, query_layers) if swapped else (query_layers, reference_layers)
     first, second = read_outline(one[OUTLINE]), read_outline(two[OUTLINE])
-    if min(first.information, second.information) < MIN_INFORMATION:
+    if _says_nothing(first, second):
         return Comparison(0.0)
     findings = _settle(first, second, is_same=one[OUTLINE] == two[OUTLINE])
     if not findings:
@@ -49,6 +50,12 @@ def compare(query_layers: Mapping[int, bytes], reference_layers: Mapping[int, by
             return None
         findings = _find(first, second, read_detail(one[DETAIL]), read_detail(two[DETAIL]), mirrored_too=mirrored_too)
     return describe(findings, first, second, swapped=swapped)
+
+
+def _says_nothing(first: Outline, second: Outline) -> bool:
+    """Whether there is nothing to see in one of them, unless it may be the other one blurred."""
+    least, most = sorted((first.information, second.information))
+    return most < MIN_INFORMATION or (least < MIN_INFORMATION and _bits_apart(first.pdq, second.pdq) >= MAX_BLURRED_PDQ_DISTANCE)
 
 
 def _settle(first: Outline, second: Outline, *, is_same: bool) -> list[Finding]:
@@ -84,6 +91,7 @@ def _find(first: Outline, second: Outline, detail_1: Detail, detail_2: Detail, *
     if mirrored_too and all(finding.evidence < SURE_EVIDENCE for finding in findings):
         findings += prove(local_alignments(detail_1, detail_2, mirror=True), one, two)
     findings += prove(global_alignments(one, two, mirrored_too=mirrored_too), one, two)
+    findings = look_again(findings, first, second, one, two, pdq_distance)
     findings.sort(key=_by_weight)
     if findings and HOPELESS_EVIDENCE < findings[0].evidence < SURE_EVIDENCE:
         grounds = one.plain_ground(), two.plain_ground()

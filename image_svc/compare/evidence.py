@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -10,13 +10,15 @@ import numpy as np
 from image_svc.compare.proposals import Alignment
 from image_svc.fingerprint import MIN_INFORMATION
 from matching.calibration import Curve
-from matching.dense_check import Proof
+from matching.dense_check import MIN_CRISPNESS, Proof
 
 MAX_SUBJECT_EVIDENCE: Final = 0.70
 """A shared subject is a match of medium confidence at most: the rest of the picture is another."""
 MAX_COMPOSITION_EVIDENCE: Final = 0.90
 MAX_TEMPLATE_EVIDENCE: Final = 0.735
 """Just below high confidence."""
+MAX_BLURRED_EVIDENCE: Final = 0.64
+"""What only a few dozen pixels say, though they say it plainly: a match of medium confidence."""
 LEGIBLE_INFORMATION: Final = 0.12
 """A picture blurred beyond this fades out of what can be told, rather than dropping out of it."""
 
@@ -40,8 +42,52 @@ def weigh(alignment: Alignment, proof: Proof, pdq_distance: int, information: fl
     # Where the shapes agree but fine print does not, and some place not at all, it is a form or template filled in differently.
     is_whole = max(_ramp(proof.texture_agreement, 0.80, 0.92), _ramp(proof.weakest, 0.25, 0.50))
     ceiling = MAX_TEMPLATE_EVIDENCE + (1 - MAX_TEMPLATE_EVIDENCE) * is_whole
-    evidence = max(min(plain, 0.9 * ceiling + 0.1 * plain), _subject_evidence(alignment, proof))
+    evidence = max(min(plain, 0.9 * ceiling + 0.1 * plain), _subject_evidence(alignment, proof, pdq_distance))
     return Finding(alignment, proof, evidence * _sharpness(proof, 0.05) * _legibility(information))
+
+
+def weigh_uncovered(alignment: Alignment, uncovered: Proof, information: float) -> Finding:
+    """What a plain patch left to be seen: a copy shows exactly the same there, over a good part of the picture and of its middle."""
+    coverage = max(uncovered.query_coverage, uncovered.reference_coverage)
+    evidence = (
+        min(1.0, 0.30 + 0.62 * coverage)
+        * _ramp(0.08 - uncovered.contradiction, 0, 0.05)
+        * _ramp(uncovered.agreement, 0.85, 0.95)
+        * _ramp(uncovered.texture_agreement, 0.80, 0.93)
+        # What two pictures wear alike, around something plain in one of them, leaves the middle out.
+        * _ramp(coverage + uncovered.centre_seen, 0.70, 0.84)
+        * _ramp(coverage, 0.35, 0.45)
+        * _ramp(alignment.inliers, 15, 45)
+        * _ramp(uncovered.richness, 0.35, 0.55)
+    )
+    return Finding(alignment, uncovered, evidence * _sharpness(uncovered, 0.05) * _legibility(information))
+
+
+def weigh_beside_rivals(alignment: Alignment, beside: Proof, information: float) -> Finding:
+    """The same where something else, not plain, lies over a minor part: never of high confidence, for it may be what sets the two apart.
+
+    An interface or a frame around two pictures leaves less of either and of the middle, or is less finely graded.
+    """
+    finding = weigh_uncovered(alignment, beside, information)
+    coverage = min(beside.query_coverage, beside.reference_coverage)
+    evidence = (
+        min(MAX_SUBJECT_EVIDENCE, finding.evidence)
+        * _ramp(beside.richness, 0.64, 0.76)
+        * _ramp(coverage, 0.46, 0.56)
+        * _ramp(coverage + beside.centre_seen, 0.88, 0.96)
+    )
+    return replace(finding, evidence=evidence)
+
+
+def weigh_blurred(alignment: Alignment, proof: Proof, pdq_distance: int, coarse_agreement: float, information: float) -> Finding:
+    """One composition, of which blur left no detail in one of them; `information` is that of the other."""
+    evidence = MAX_BLURRED_EVIDENCE * _ramp(36 - pdq_distance, 0, 16) * _ramp(coarse_agreement, 0.80, 0.96)
+    return Finding(alignment, proof, evidence * _sharpness(proof, 0.05) * _legibility(information))
+
+
+def doubt_repeated(evidence: float, alignment: Alignment, repetition: float) -> float:
+    """Evidence from two pictures that both repeat themselves this much, 0 to 1: any two under one tiled mark have it."""
+    return evidence * (1 - 0.6 * _ramp(repetition, 0.66, 0.78) * (1 - _ramp(alignment.inliers, 25, 70)))
 
 
 def weigh_settled(alignment: Alignment, proof: Proof, information: float) -> Finding:
@@ -70,11 +116,16 @@ def _whole_evidence(alignment: Alignment, proof: Proof) -> float:
     return float(agreement * min(1.0, 1.2 * coverage) * support * worn * part)
 
 
-def _subject_evidence(alignment: Alignment, proof: Proof) -> float:
+def _subject_evidence(alignment: Alignment, proof: Proof, pdq_distance: int) -> float:
     """One subject before two backgrounds: the middle agrees, finely graded and with many features, though the surroundings do not."""
     coverage = max(proof.query_coverage, proof.reference_coverage)
+    # Half agreement all over is no subject before another ground, but one more picture over either, or over both: then the two contradict
+    # each other where neither outshines the other.
+    haze = 1 - _ramp(proof.crispness, MIN_CRISPNESS - 0.10, MIN_CRISPNESS)
+    haze *= _ramp(0.50 - proof.contradiction, 0, 0.15) * _ramp(pdq_distance, 50, 62) * _ramp(proof.rivalry, 0.09, 0.14)
     return MAX_SUBJECT_EVIDENCE * (
         (0.95 + 0.05 * proof.agreement)
+        * (1 - 0.4 * haze)
         * _ramp(proof.central_agreement, 0.20, 0.52)
         * _ramp(alignment.inliers, 10, 40)
         * _ramp(coverage, 0.08, 0.20)

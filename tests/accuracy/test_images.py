@@ -60,6 +60,8 @@ def families() -> Iterator[tuple[str, Edit, float, float]]:
         (edits.MINOR, 0.95, 0.85),
         (edits.MIRRORED, 0.95, 0.85),
         (edits.PASTED, 0.80, 0.60),
+        (edits.COVERED, 0.90, 0.70),
+        (edits.BLURRED, 0.90, 0.60),
     ):
         for name, edit in family.items():
             yield name, edit, recall_floor, score_floor
@@ -85,6 +87,21 @@ def test_what_two_pictures_wear_alike_makes_them_no_copies(name: str) -> None:
     edit = {**edits.MINOR, **edits.WATERMARKED}[name]
     worn = [fingerprint(as_file(edit(Image.fromarray(photo(seed)), Random(name)))) for seed in SEEDS]
     assert max(compare(one, two).score for one, two in itertools.combinations(worn, 2)) < 0.5
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        edits.covered(0.5),
+        edits.covered_by_picture(0.15),
+        edits.under_interface,
+        lambda image, dice: edits.tiled(edits.darkened(image), dice),
+    ],
+    ids=["plain box over a half", "another picture over a sixth", "interface", "tiled mark on the dark"],
+)
+def test_what_covers_two_pictures_alike_makes_them_no_copies(edit: Edit) -> None:
+    covered = [fingerprint(as_file(edit(Image.fromarray(photo(seed)), Random(0)))) for seed in SEEDS]
+    assert max(compare(one, two).score for one, two in itertools.combinations(covered, 2)) < 0.5
 
 
 def test_one_pixel_more_or_less_is_no_difference() -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
 from matching.alignment import Matrix
-from matching.dense_check import Proof, check
+from matching.dense_check import Proof, check, check_coarsely
 from matching.pyramid import Pyramid
 from tests.unit.matching.test_local_features import grey
 
@@ -83,3 +84,31 @@ def test_plain_ground_is_told_from_what_stands_before_it() -> None:
     assert mask[110:190, 110:290].mean() > 0.9
     assert mask[:90].max() == 0
     assert Pyramid(grey(1)).plain_ground() is None
+
+
+def test_plain_patch_hides_without_contradicting() -> None:
+    pixels = grey(1).copy()
+    height, width = pixels.shape
+    pixels[height // 4 : 3 * height // 4, width // 4 : 3 * width // 4] = 255
+    as_seen = checked(1, Pyramid(pixels))
+    uncovered = check(Pyramid(grey(1)), Pyramid(pixels), IDENTITY, uncovered=True)
+    assert uncovered is not None
+    assert as_seen.contradiction > 0.1
+    assert uncovered.contradiction < 0.02
+    assert uncovered.agreement > 0.97
+    assert 0.5 < uncovered.query_coverage < 0.9
+
+
+def test_what_covers_more_than_a_third_stays_a_contradiction() -> None:
+    pixels = grey(1).copy()
+    height, width = pixels.shape
+    pixels[:, width // 3 :] = grey(2)[:height, width // 3 : width]
+    proof = check(Pyramid(grey(1)), Pyramid(pixels), IDENTITY, without_rivals=True)
+    assert proof is not None
+    assert proof.contradiction > 0.3
+
+
+def test_coarse_look_sees_through_blur() -> None:
+    soft = np.asarray(cv2.GaussianBlur(grey(1), (0, 0), 0.02 * max(grey(1).shape)), np.uint8)
+    assert check_coarsely(Pyramid(grey(1)), Pyramid(soft), IDENTITY) > 0.9
+    assert check_coarsely(Pyramid(grey(1)), Pyramid(grey(2)), IDENTITY) < 0.5
