@@ -8,6 +8,7 @@ from __future__ import annotations
 import struct
 import zlib
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import cv2
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from image_svc.decode import Picture
 from matching.local_features import Constellation, extract, pack, unpack
+from matching.pyramid import Pyramid
 from matching.terms import code_terms, feature_terms
 from mesh.errors import FingerprintMismatch, InvalidRequest
 
@@ -52,6 +54,8 @@ _TEXTURE_WINDOW_PX: Final = 9
 _OUTLINE: Final = struct.Struct("<BIIBf32sHH")
 _DETAIL: Final = struct.Struct("<BI")
 _WORKING: Final = struct.Struct("<IIHH")
+_JPEG_BEGIN: Final = b"\xff\xd8"
+_JPEG_END: Final = b"\xff\xd9"
 
 _DAMAGED: Final = "The fingerprint is damaged."
 
@@ -87,12 +91,27 @@ class Outline:
     thumbnail: _Grey
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Detail:
-    """Layer 1, read back."""
+    """Layer 1, read back; the picture only when somebody looks at it, as most candidates are rejected by their features."""
 
     features: Constellation
-    grey: _Grey
+    jpeg: bytes
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height."""
+        return self.features.width, self.features.height
+
+    @cached_property
+    def pyramid(self) -> Pyramid:
+        try:
+            grey = cv2.imdecode(np.frombuffer(self.jpeg, np.uint8), cv2.IMREAD_GRAYSCALE)
+        except cv2.error as error:
+            raise InvalidRequest(_DAMAGED) from error
+        if grey is None or grey.shape[::-1] not in (self.size, _half(self.size)):
+            raise InvalidRequest(_DAMAGED)
+        return Pyramid(_resized(grey.astype(np.uint8, copy=False), self.size))
 
 
 def canonical_size(width: int, height: int) -> tuple[int, int]:
@@ -151,14 +170,13 @@ def read_detail(payload: bytes) -> Detail:
     _check_version(payload)
     try:
         length = _DETAIL.unpack_from(payload)[1]
-        features = unpack(payload[_DETAIL.size : _DETAIL.size + length])
-        grey = cv2.imdecode(np.frombuffer(payload, np.uint8, offset=_DETAIL.size + length), cv2.IMREAD_GRAYSCALE)
-    except (struct.error, ValueError, cv2.error) as error:
+        known = Detail(unpack(payload[_DETAIL.size : _DETAIL.size + length]), payload[_DETAIL.size + length :])
+    except (struct.error, ValueError) as error:
         raise InvalidRequest(_DAMAGED) from error
-    size = features.width, features.height
-    if grey is None or grey.shape[::-1] not in (size, _half(size)) or max(size) > CANONICAL_SIDE or len(features) > MAX_FEATURES:
+    is_whole = known.jpeg.startswith(_JPEG_BEGIN) and known.jpeg.endswith(_JPEG_END)
+    if not is_whole or max(known.size) > CANONICAL_SIDE or len(known.features) > MAX_FEATURES:
         raise InvalidRequest(_DAMAGED)
-    return Detail(features, _resized(grey.astype(np.uint8, copy=False), size))
+    return known
 
 
 def terms(outline_layer: bytes, detail_layer: bytes) -> tuple[int, ...]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import cv2
@@ -31,8 +32,12 @@ _SCALE_STEPS_PER_OCTAVE: Final = 24
 
 _Floats = NDArray[np.float32]
 
+# 4 x 4 spatial cells of 8 directions: the patch turns with its own direction, so a mirror swaps the side across it.
+_IN_MIRROR: Final = np.arange(128).reshape(4, 4, 8)[::-1, :, (0, 7, 6, 5, 4, 3, 2, 1)].ravel()
+_ONE_OF_EACH_PAIR: Final = np.flatnonzero(np.arange(128) < _IN_MIRROR)
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True)
 class Constellation:
     """Features of one picture of `width` x `height` pixels; angles in radians, clockwise as the y axis points down."""
 
@@ -45,6 +50,28 @@ class Constellation:
 
     def __len__(self) -> int:
         return len(self.points)
+
+    @cached_property
+    def in_mirror(self) -> tuple[_Floats, _Floats]:
+        """Points and angles as a mirror shows them."""
+        points = self.points.copy()
+        points[:, 0] = self.width - 1 - points[:, 0]
+        return points, np.mod(np.float32(np.pi) - self.angles, np.float32(2 * np.pi))
+
+    @cached_property
+    def halves(self) -> tuple[_Floats, _Floats]:
+        """Sums and differences of the values that a mirror swaps, a column for each feature: it leaves the sums and turns the signs of
+        the differences, so inner products of both give those of the codes straight and in the mirror."""
+        values = np.ascontiguousarray(self.codes.T).astype(np.float32)
+        one, other = values[_ONE_OF_EACH_PAIR], values[_IN_MIRROR[_ONE_OF_EACH_PAIR]]
+        return one + other, one - other
+
+    @cached_property
+    def lengths(self) -> _Floats:
+        """Of the codes, as vectors."""
+        codes = self.codes.astype(np.float32)
+        lengths: _Floats = np.maximum(np.sqrt(np.einsum("ij,ij->i", codes, codes)), 1.0)
+        return lengths
 
 
 def extract(grey: NDArray[np.uint8], *, max_features: int) -> Constellation:
@@ -64,12 +91,8 @@ def extract(grey: NDArray[np.uint8], *, max_features: int) -> Constellation:
 
 def mirrored(features: Constellation) -> Constellation:
     """The features of the picture seen in a mirror, without looking at it again."""
-    points = features.points.copy()
-    points[:, 0] = features.width - 1 - points[:, 0]
-    # 4 x 4 spatial cells of 8 directions: the patch turns with its own direction, so a mirror swaps the side across it.
-    cells = features.codes.reshape(-1, 4, 4, 8)[:, ::-1, :, (0, 7, 6, 5, 4, 3, 2, 1)]
-    angles = np.mod(np.float32(np.pi) - features.angles, np.float32(2 * np.pi))
-    return Constellation(features.width, features.height, points, features.scales, angles, cells.reshape(-1, 128))
+    points, angles = features.in_mirror
+    return Constellation(features.width, features.height, points, features.scales, angles, features.codes[:, _IN_MIRROR])
 
 
 def pack(features: Constellation) -> bytes:

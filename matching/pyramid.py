@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from matching.alignment import Matrix, local_scale
+from matching.alignment import Matrix, local_scale, project
 from matching.windows import Floats, Windows, content
 
 MAX_FRAME_PX: Final = 224
@@ -24,7 +25,7 @@ class Pyramid:
     def __init__(self, grey: NDArray[Any], presence: NDArray[np.uint8] | None = None) -> None:
         """`presence` is 1 where the picture counts, everywhere by default."""
         self._levels: list[NDArray[Any]] = [grey]
-        self._presence = np.ones(grey.shape, np.uint8) if presence is None else presence
+        self._presence = presence
         self._content: Floats | None = None
 
     @property
@@ -40,12 +41,13 @@ class Pyramid:
     def content(self) -> Floats:
         """How much there is to see around each place, 0 to 1, on a small grid over the whole picture."""
         if self._content is None:
-            scale = min(1.0, MAX_FRAME_PX / max(self.size))
-            width, height = (max(8, round(length * scale)) for length in self.size)
-            small = cv2.resize(self.grey, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32)
+            small = self._level(max(0, math.ceil(math.log2(max(self.size) / MAX_FRAME_PX)))).astype(np.float32)
+            height, width = small.shape
             windows = Windows(np.ones_like(small))
             variance = windows.average(windows.structure(cv2.GaussianBlur(small, (0, 0), _SOFTENING_PX)) ** 2)
-            seen = content(variance) * cv2.resize(self._presence.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
+            seen = content(variance)
+            if self._presence is not None:
+                seen *= cv2.resize(self._presence.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
             self._content = cv2.resize(seen, (max(4, width // 2), max(4, height // 2)), interpolation=cv2.INTER_AREA)
         return self._content
 
@@ -70,8 +72,18 @@ class Pyramid:
         across, down = level.shape[1] / self.size[0], level.shape[0] / self.size[1]
         to_level = np.array([[across, 0, across / 2 - 0.5], [0, down, down / 2 - 0.5], [0, 0, 1]]) @ to_picture
         drawn = cv2.warpPerspective(level, to_level, size, flags=cv2.INTER_LINEAR | _WARP, borderMode=cv2.BORDER_REPLICATE)
-        mask = cv2.warpPerspective(self._presence, to_picture, size, flags=cv2.INTER_NEAREST | _WARP, borderValue=0)
-        return cv2.GaussianBlur(drawn.astype(np.float32), (0, 0), _SOFTENING_PX), mask.astype(np.float32)
+        return cv2.GaussianBlur(drawn.astype(np.float32), (0, 0), _SOFTENING_PX), self._mask(to_picture, size)
+
+    def _mask(self, to_picture: Matrix, size: tuple[int, int]) -> Floats:
+        presence = self._presence
+        if presence is None:
+            corners = np.array([[0.0, 0], [size[0] - 1, 0], [0, size[1] - 1], [size[0] - 1, size[1] - 1]])
+            seen = project(to_picture, corners)
+            if seen.min() > -0.5 and (seen.max(axis=0) < np.array(self.size) - 0.5).all():
+                return np.ones(size[::-1], np.float32)
+            presence = np.ones(self.grey.shape, np.uint8)
+        mask = cv2.warpPerspective(presence, to_picture, size, flags=cv2.INTER_NEAREST | _WARP, borderValue=0)
+        return mask.astype(np.float32)
 
     def _level(self, index: int) -> NDArray[Any]:
         while len(self._levels) <= index:

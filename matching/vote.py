@@ -50,41 +50,73 @@ class Proposal:
     voters: NDArray[np.intp]
 
 
+class Likeness:
+    """How alike every code of one is to every code of the other: straight and in the mirror for the price of one.
+
+    The inner products are exact, see local_features."""
+
+    def __init__(self, query: Constellation, reference: Constellation) -> None:
+        self._query, self._reference = query, reference
+        (even_1, odd_1), (even_2, odd_2) = query.halves, reference.halves
+        self._even: _Floats = even_1.T @ even_2
+        self._odd: _Floats = odd_1.T @ odd_2
+        # Each pair of values makes twice its product.
+        self._most: _Floats = np.multiply.outer(2 * query.lengths, reference.lengths)
+
+    def cosines(self, *, mirrored: bool = False) -> _Floats:
+        """`mirrored`: those of the query in the mirror."""
+        cosines: _Floats = self._even - self._odd if mirrored else self._even + self._odd
+        cosines /= self._most
+        return cosines
+
+    def nearest(self, *, mirrored: bool = False) -> Matches:
+        """One-to-one nearest neighbours that stand out from the second nearest; the query's places are then those in the mirror."""
+        query, reference = self._query, self._reference
+        if len(query) < 2 or len(reference) < 2:
+            empty = np.zeros(0, np.float32)
+            return Matches(np.zeros((0, 2), np.float32), np.zeros((0, 2), np.float32), empty, empty)
+        cosines = self.cosines(mirrored=mirrored)
+        best = cosines.argmax(axis=1)
+        first = cosines[np.arange(len(query)), best]
+        rows = np.flatnonzero((first == cosines.max(axis=0)[best]) & (first >= _MIN_COSINE))
+        rows = rows[np.sort(np.unique(best[rows], return_index=True)[1])]
+        best, first = best[rows], first[rows]
+        second = _best_elsewhere(cosines[rows], best, reference.points)
+        ratio = np.sqrt(np.maximum(1 - first, 0) / np.maximum(1 - second, 1e-6))
+        order = np.argsort(ratio, kind="stable")
+        order = order[ratio[order] < _MAX_DISTANCE_RATIO][:_MAX_MATCHES]
+        rows, best = rows[order], best[order]
+        points, angles = query.in_mirror if mirrored else (query.points, query.angles)
+        return Matches(
+            points[rows],
+            reference.points[best],
+            np.log(reference.scales[best] / query.scales[rows]),
+            _wrapped(reference.angles[best] - angles[rows]),
+        )
+
+
 def nearest_matches(query: Constellation, reference: Constellation) -> Matches:
     """One-to-one nearest neighbours that stand out from the second nearest."""
-    if len(query) < 2 or len(reference) < 2:
-        empty = np.zeros(0, np.float32)
-        return Matches(np.zeros((0, 2), np.float32), np.zeros((0, 2), np.float32), empty, empty)
-    cosines = cosine_similarities(query, reference)
-    rows = np.arange(len(query))
-    best = cosines.argmax(axis=1)
-    mutual = cosines.argmax(axis=0)[best] == rows
-    rows = rows[mutual & (cosines[rows, best] >= _MIN_COSINE)]
-    best = best[rows]
-    first = cosines[rows, best]
-    others = cosines[rows]
-    x, y = reference.points.T
-    others[(x[best][:, None] - x) ** 2 + (y[best][:, None] - y) ** 2 < _SAME_PLACE_PX**2] = -1.0
-    second = others.max(axis=1)
-    ratio = np.sqrt(np.maximum(1 - first, 0) / np.maximum(1 - second, 1e-6))
-    order = np.argsort(ratio, kind="stable")
-    order = order[ratio[order] < _MAX_DISTANCE_RATIO][:_MAX_MATCHES]
-    rows, best = rows[order], best[order]
-    return Matches(
-        query.points[rows],
-        reference.points[best],
-        np.log(reference.scales[best] / query.scales[rows]),
-        _wrapped(reference.angles[best] - query.angles[rows]),
-    )
+    return Likeness(query, reference).nearest()
+
+
+def _best_elsewhere(cosines: _Floats, best: NDArray[np.intp], points: _Floats) -> _Floats:
+    """The second best of each row, not counting what lies where the best one does; overwrites the cosines."""
+    rows = np.arange(len(best))
+    cosines[rows, best] = -1.0
+    runner_up = cosines.argmax(axis=1)
+    second: _Floats = cosines[rows, runner_up]
+    # Most runners-up lie elsewhere already.
+    doubtful = np.flatnonzero(((points[runner_up] - points[best]) ** 2).sum(axis=1) < _SAME_PLACE_PX**2)
+    others, place = cosines[doubtful], points[best[doubtful]]
+    here = (place[:, :1] - points[:, 0]) ** 2 + (place[:, 1:] - points[:, 1]) ** 2 < _SAME_PLACE_PX**2
+    second[doubtful] = np.where(here, np.float32(-1.0), others).max(axis=1)
+    return second
 
 
 def cosine_similarities(query: Constellation, reference: Constellation) -> _Floats:
-    """How alike every code of one is to every code of the other; the inner products are exact, see local_features."""
-    first, second = query.codes.astype(np.float32), reference.codes.astype(np.float32)
-    cosines: _Floats = first @ second.T
-    for codes, axis in ((first, 1), (second, 0)):
-        cosines /= np.expand_dims(np.maximum(np.sqrt(np.einsum("ij,ij->i", codes, codes)), 1.0), axis)
-    return cosines
+    """How alike every code of one is to every code of the other."""
+    return Likeness(query, reference).cosines()
 
 
 def propose(matches: Matches, *, max_proposals: int) -> list[Proposal]:
@@ -99,26 +131,32 @@ def propose(matches: Matches, *, max_proposals: int) -> list[Proposal]:
         elected = int(votes.argmax())
         if votes[elected] < _MIN_VOTES:
             break
-        voters = np.flatnonzero(ballot[elected] & (weights > 0))
+        voters = np.flatnonzero((ballot[elected] > 0) & (weights > 0))
         proposals.append(Proposal(_similarity(matches, elected), float(votes[elected]), voters))
         weights[voters] = 0
     return proposals
 
 
-def _ballot(matches: Matches) -> NDArray[np.bool_]:
-    """Entry i, j: match j agrees with the transform that match i proposes."""
+def _ballot(matches: Matches) -> NDArray[np.float64]:
+    """Entry i, j is 1 where match j agrees with the transform that match i proposes."""
     scale = np.exp(matches.log_scales)
-    cosine, sine = scale * np.cos(matches.angles), scale * np.sin(matches.angles)
-    offset = matches.query_points[None, :, :] - matches.query_points[:, None, :]
-    landed_x = cosine[:, None] * offset[..., 0] - sine[:, None] * offset[..., 1]
-    landed_y = sine[:, None] * offset[..., 0] + cosine[:, None] * offset[..., 1]
-    actual = matches.reference_points[None, :, :] - matches.reference_points[:, None, :]
-    miss = np.hypot(landed_x - actual[..., 0], landed_y - actual[..., 1])
-    allowed = _PLACE_TOLERANCE_PX + _PLACE_TOLERANCE_PER_PX * np.hypot(actual[..., 0], actual[..., 1])
-    near: NDArray[np.bool_] = miss < allowed
-    near &= np.abs(matches.log_scales[None, :] - matches.log_scales[:, None]) < _MAX_LOG_SCALE_GAP
-    near &= np.abs(_wrapped(matches.angles[None, :] - matches.angles[:, None])) < _MAX_ANGLE_GAP
-    return near
+    cosine, sine = np.cos(matches.angles), np.sin(matches.angles)
+    across, along = (scale * cosine)[:, None], (scale * sine)[:, None]
+    x, y = (_differences(values) for values in matches.query_points.T)
+    u, v = (_differences(values) for values in matches.reference_points.T)
+    miss_2 = (across * x - along * y - u) ** 2 + (along * x + across * y - v) ** 2
+    allowed = _PLACE_TOLERANCE_PX + _PLACE_TOLERANCE_PER_PX * np.sqrt(u * u + v * v)
+    near = miss_2 < allowed * allowed
+    near &= np.abs(_differences(matches.log_scales)) < _MAX_LOG_SCALE_GAP
+    # The cosine of the difference of two angles.
+    near &= cosine[:, None] * cosine + sine[:, None] * sine > np.cos(_MAX_ANGLE_GAP)
+    return near.astype(np.float64)
+
+
+def _differences(values: _Floats) -> _Floats:
+    """Entry i, j: the j-th less the i-th."""
+    differences: _Floats = values[None, :] - values[:, None]
+    return differences
 
 
 def _voter_weights(matches: Matches) -> NDArray[np.float64]:

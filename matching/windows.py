@@ -46,9 +46,11 @@ class Windows:
         """What stands out from the window's mean."""
         return values - self.average(values)
 
-    def texture(self, values: Floats) -> Floats:
-        """What stands out from the window's rows and columns as well: letters, not lines of text; trees, not the horizon."""
-        return values - self.average(values, down=1) - self.average(values, across=1) + self.average(values)
+    def reliefs(self, values: Floats) -> tuple[Floats, Floats]:
+        """The structure, and the texture: what stands out from the window's rows and columns as well; letters, not lines of text; trees,
+        not the horizon."""
+        mean = self.average(values)
+        return values - mean, values - self.average(values, down=1) - self.average(values, across=1) + mean
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,14 +9,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from image_svc.fingerprint import Detail
+from image_svc.fingerprint import Detail, Outline
 from matching.alignment import Matrix, refine
-from matching.local_features import mirrored
-from matching.pyramid import Pyramid
-from matching.vote import nearest_matches, propose
+from matching.vote import Likeness, propose
 
 MAX_LOCAL_PROPOSALS: Final = 3
 """A collage shows a picture two or three times; what has fewer votes than its third is hardly ever anything."""
+MIN_INLIERS: Final = 4
+"""As many as it takes to be elected; where refining leaves fewer the voters did not agree after all."""
 MAX_GLOBAL_PROPOSALS: Final = 2
 """Pages of text look alike in all eight ways; every check costs milliseconds."""
 MIN_LIKENESS: Final = 0.60
@@ -35,24 +35,25 @@ class Alignment:
     """The whole of one upon the whole of the other, upright."""
 
 
-def local_alignments(first: Detail, second: Detail, *, mirror: bool) -> list[Alignment]:
-    """What the votes of the local features elect, each refined on those that voted for it."""
-    features = mirrored(first.features) if mirror else first.features
-    matches = nearest_matches(features, second.features)
-    flip = np.array([[-1.0, 0, features.width - 1], [0, 1, 0], [0, 0, 1]]) if mirror else np.eye(3)
+def local_alignments(likeness: Likeness, width: int, *, mirror: bool) -> list[Alignment]:
+    """What the votes of the local features elect, each refined on those that voted for it; `width` is that of the first picture."""
+    matches = likeness.nearest(mirrored=mirror)
+    flip = np.array([[-1.0, 0, width - 1], [0, 1, 0], [0, 0, 1]]) if mirror else np.eye(3)
     alignments = []
     for proposal in propose(matches, max_proposals=MAX_LOCAL_PROPOSALS):
         refined = refine(proposal.matrix, matches.query_points, matches.reference_points, proposal.voters)
-        alignments.append(Alignment(refined.matrix @ flip, mirror, len(refined.inliers)))
+        if len(refined.inliers) >= MIN_INLIERS:
+            alignments.append(Alignment(refined.matrix @ flip, mirror, len(refined.inliers)))
     return alignments
 
 
-def global_alignments(one: Pyramid, two: Pyramid, *, mirrored_too: bool) -> list[Alignment]:
+def global_alignments(first: Outline, second: Outline, one: Detail, two: Detail, *, mirrored_too: bool) -> list[Alignment]:
     """The whole of one laid on the whole of the other, in those of eight ways in which they look most alike."""
-    small_1, small_2 = _composition(one), _composition(two)
     ways = [(turns, mirror) for mirror in (False, True) for turns in range(4)] if mirrored_too else [(0, False)]
-    likeness = [float((np.rot90(small_1[:, ::-1] if mirror else small_1, -turns) * small_2).sum()) for turns, mirror in ways]
-    order = sorted(range(len(ways)), key=lambda way: -likeness[way])[:MAX_GLOBAL_PROPOSALS]
+    small_1, small_2 = _composition(first), _composition(second)
+    laid = np.stack([np.rot90(small_1[:, ::-1] if mirror else small_1, -turns) for turns, mirror in ways])
+    likeness = laid.reshape(len(ways), -1) @ small_2.ravel()
+    order = np.argsort(-likeness, kind="stable")[:MAX_GLOBAL_PROPOSALS]
     return [
         Alignment(lay(one.size, two.size, turns=turns, mirror=mirror), mirror, is_plain=not (turns or mirror))
         for turns, mirror in (ways[way] for way in order if likeness[way] >= MIN_LIKENESS)
@@ -71,7 +72,7 @@ def lay(one: tuple[int, int], two: tuple[int, int], *, turns: int = 0, mirror: b
     return laid
 
 
-def _composition(picture: Pyramid) -> NDArray[np.float32]:
-    small = cv2.resize(picture.grey, (_LIKENESS_SIDE, _LIKENESS_SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
+def _composition(outline: Outline) -> NDArray[np.float32]:
+    small = cv2.resize(outline.thumbnail, (_LIKENESS_SIDE, _LIKENESS_SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
     small -= small.mean()
     return small / max(float(np.linalg.norm(small)), 1e-3)

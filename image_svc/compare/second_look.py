@@ -14,9 +14,8 @@ from image_svc.compare.evidence import (
     weigh_blurred,
     weigh_uncovered,
 )
-from image_svc.fingerprint import MIN_PDQ_QUALITY, Outline
+from image_svc.fingerprint import MIN_PDQ_QUALITY, Detail, Outline
 from matching.dense_check import check, check_coarsely
-from matching.pyramid import Pyramid
 from matching.repetition import repetition
 
 MIN_UNCOVERED_INLIERS: Final = 15
@@ -29,7 +28,7 @@ MIN_DOUBTED_PDQ_DISTANCE: Final = 50
 """Below it the whole of one looks like the whole of the other, however much it repeats itself."""
 
 
-def look_again(findings: list[Finding], first: Outline, second: Outline, one: Pyramid, two: Pyramid, pdq_distance: int) -> list[Finding]:
+def look_again(findings: list[Finding], first: Outline, second: Outline, one: Detail, two: Detail, pdq_distance: int) -> list[Finding]:
     """The findings, and what else there is to be said for and against them."""
     if not findings:
         return findings
@@ -38,27 +37,27 @@ def look_again(findings: list[Finding], first: Outline, second: Outline, one: Py
     added = []
     linked = max(findings, key=lambda finding: finding.alignment.inliers).alignment
     if strongest < MAX_UNCOVERED_EVIDENCE and linked.inliers >= MIN_UNCOVERED_INLIERS:
-        uncovered = check(one, two, linked.matrix, uncovered=True)
+        uncovered = check(one.pyramid, two.pyramid, linked.matrix, uncovered=True)
         if uncovered is not None:
             added.append(weigh_uncovered(linked, uncovered, information))
             strongest = max(strongest, added[-1].evidence)
     if strongest < MAX_SUBJECT_EVIDENCE and linked.inliers >= MIN_UNCOVERED_INLIERS:
-        beside = check(one, two, linked.matrix, uncovered=True, without_rivals=True)
+        beside = check(one.pyramid, two.pyramid, linked.matrix, uncovered=True, without_rivals=True)
         if beside is not None:
             added.append(weigh_beside_rivals(linked, beside, information))
     if strongest < MAX_BLURRED_EVIDENCE and pdq_distance < MAX_BLURRED_PDQ_DISTANCE:
         plain = next((finding for finding in findings if finding.alignment.is_plain), None)
         if plain and min(first.pdq_quality, second.pdq_quality) >= MIN_PDQ_QUALITY:
-            coarse = check_coarsely(one, two, plain.alignment.matrix)
+            coarse = check_coarsely(one.pyramid, two.pyramid, plain.alignment.matrix)
             added.append(weigh_blurred(plain.alignment, plain.proof, pdq_distance, coarse, max(first.information, second.information)))
     return [_doubted(finding, one, two, pdq_distance) for finding in findings + added]
 
 
-def _doubted(finding: Finding, one: Pyramid, two: Pyramid, pdq_distance: int) -> Finding:
+def _doubted(finding: Finding, one: Detail, two: Detail, pdq_distance: int) -> Finding:
     """The finding, for less where both pictures repeat themselves and hardly any feature says which repetition it is."""
     few = finding.alignment.inliers < MAX_DOUBTED_INLIERS
     concurs = finding.alignment.is_plain and pdq_distance < MIN_DOUBTED_PDQ_DISTANCE
     if finding.evidence < MIN_DOUBTED_EVIDENCE or not few or concurs:
         return finding
-    repeated = min(repetition(one.grey), repetition(two.grey))
+    repeated = min(repetition(one.pyramid.grey), repetition(two.pyramid.grey))
     return replace(finding, evidence=doubt_repeated(finding.evidence, finding.alignment, repeated))

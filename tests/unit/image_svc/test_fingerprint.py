@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from hashlib import sha256
+from pathlib import Path
 from typing import Final
 
 import cv2
@@ -12,6 +13,7 @@ import numpy as np
 import pdqhash
 import pytest
 
+from image_svc import matcher
 from image_svc.decode import Picture
 from image_svc.fingerprint import (
     CANONICAL_SIDE,
@@ -27,7 +29,8 @@ from image_svc.fingerprint import (
     terms,
 )
 from mesh.errors import FingerprintMismatch, InvalidRequest
-from tests.pictures import Pixels, photo
+from mesh.media import DETAIL
+from tests.pictures import FORMATS, Pixels, photo
 
 
 def prepared(pixels: Pixels) -> Canonical:
@@ -37,11 +40,19 @@ def prepared(pixels: Pixels) -> Canonical:
 PHOTO: Final = prepared(photo(1, 800, 600))
 SAME_ELSEWHERE: Final = """
 import sys
-from hashlib import sha256
-from tests.unit.image_svc.test_fingerprint import PHOTO
-from image_svc.fingerprint import detail, outline
-sys.stdout.write(sha256(outline(PHOTO) + detail(PHOTO)).hexdigest())
+from pathlib import Path
+from tests.unit.image_svc.test_fingerprint import digest_of_all
+sys.stdout.write(digest_of_all(Path(sys.argv[1])))
 """
+
+
+def digest_of_all(folder: Path) -> str:
+    """Of everything that fingerprints of the folder's files hold."""
+    digest = sha256()
+    for file in sorted(folder.iterdir()):
+        known = matcher.fingerprint(str(file), DETAIL, None)[0]
+        digest.update(repr((sorted(known.layers.items()), known.terms, known.information, sorted(known.hashes.items()))).encode())
+    return digest.hexdigest()
 
 
 def flat_pictures() -> dict[str, Pixels]:
@@ -56,9 +67,15 @@ def flat_pictures() -> dict[str, Pixels]:
     return {name: np.repeat(values[..., None], 3, axis=2) for name, values in grey.items()}
 
 
-def test_another_process_makes_the_same_bytes() -> None:
-    elsewhere = subprocess.run([sys.executable, "-c", SAME_ELSEWHERE], capture_output=True, text=True, check=True)
-    assert elsewhere.stdout == sha256(outline(PHOTO) + detail(PHOTO)).hexdigest()
+def test_same_bytes_give_the_same_fingerprint_in_every_run_and_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, encode in FORMATS.items():
+        (tmp_path / name).write_bytes(encode(photo(1, 320, 240)))
+    here = digest_of_all(tmp_path)
+    assert digest_of_all(tmp_path) == here
+    for seed in ("1", "2"):
+        monkeypatch.setenv("PYTHONHASHSEED", seed)
+        elsewhere = subprocess.run([sys.executable, "-c", SAME_ELSEWHERE, str(tmp_path)], capture_output=True, text=True, check=True)
+        assert elsewhere.stdout == here
 
 
 @pytest.mark.parametrize("softness", [0.0, 0.6, 1.0, 1.5, 3.0])
@@ -69,7 +86,7 @@ def test_both_layers_of_the_busiest_picture_stay_below_64_000_bytes(softness: fl
     assert len(layers[0]) + len(layers[1]) <= 64_000
     back = read_detail(layers[1])
     assert len(back.features) == MAX_FEATURES
-    assert back.grey.shape == picture.grey.shape
+    assert back.pyramid.grey.shape == picture.grey.shape
 
 
 def test_outline_comes_back_with_the_sizes_and_the_pdq_that_pdqhash_gives() -> None:
@@ -82,9 +99,9 @@ def test_outline_comes_back_with_the_sizes_and_the_pdq_that_pdqhash_gives() -> N
 
 def test_detail_comes_back_with_features_and_the_picture() -> None:
     known = read_detail(detail(PHOTO))
-    assert known.grey.shape == PHOTO.grey.shape == (300, 400)
+    assert known.pyramid.grey.shape == PHOTO.grey.shape == (300, 400)
     assert len(known.features) > 100
-    assert np.corrcoef(known.grey.ravel(), PHOTO.grey.ravel())[0, 1] > 0.99
+    assert np.corrcoef(known.pyramid.grey.ravel(), PHOTO.grey.ravel())[0, 1] > 0.99
 
 
 @pytest.mark.parametrize("name", flat_pictures())
@@ -105,7 +122,7 @@ def test_every_size_of_picture_has_a_fingerprint(width: int, height: int) -> Non
     assert max(columns, rows) <= CANONICAL_SIDE
     picture = prepared(photo(3, width, height) if min(width, height) > 30 else np.full((height, width, 3), 77, np.uint8))
     assert read_outline(outline(picture)).width == width
-    assert read_detail(detail(picture)).grey.shape == (rows, columns)
+    assert read_detail(detail(picture)).pyramid.grey.shape == (rows, columns)
 
 
 def test_terms_are_few_distinct_and_rising() -> None:
@@ -127,6 +144,13 @@ def test_damaged_layers_are_refused(cut: int) -> None:
         read_outline(outline(PHOTO)[:cut])
     with pytest.raises(InvalidRequest):
         read_detail(detail(PHOTO)[: cut if cut > 0 else 5000])
+
+
+def test_damage_inside_the_picture_is_noticed_when_it_is_looked_at() -> None:
+    layer = detail(PHOTO)
+    jpeg = layer.index(b"\xff\xd8", len(layer) - len(read_detail(layer).jpeg))
+    with pytest.raises(InvalidRequest):
+        _ = read_detail(layer[: jpeg + 2] + bytes(len(layer) - jpeg - 4) + layer[-2:]).pyramid
 
 
 def test_layers_of_another_version_are_refused() -> None:

@@ -46,6 +46,16 @@ def test_crop_covers_all_of_itself_and_its_share_of_the_whole() -> None:
     assert covered[:, : width // 8].mean() < 0.05
 
 
+@pytest.mark.parametrize(("first", "second"), [(1, 1), (1, 2), (3, 4)])
+def test_glance_says_about_what_a_whole_look_says(first: int, second: int) -> None:
+    one, two = Pyramid(grey(first)), Pyramid(grey(second))
+    whole, at_a_glance = check(one, two, IDENTITY), check(one, two, IDENTITY, max_frame_px=80)
+    assert whole is not None
+    assert at_a_glance is not None
+    for name in ("agreement", "texture_agreement", "central_agreement", "query_coverage", "reference_coverage"):
+        assert getattr(at_a_glance, name) == pytest.approx(getattr(whole, name), abs=0.1), name
+
+
 def test_misaligned_copy_does_not_agree() -> None:
     assert checked(1, 1, np.array([[1.0, 0, 25], [0, 1, 25], [0, 0, 1]])).agreement < 0.4
 

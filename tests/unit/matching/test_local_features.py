@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pytest
 
 from matching.local_features import Constellation, extract, mirrored, pack, unpack
-from matching.vote import cosine_similarities
+from matching.vote import Likeness, cosine_similarities
 from tests.pictures import photo
 
 
@@ -30,6 +30,15 @@ def test_permuted_features_are_those_of_the_mirrored_picture(features: Constella
     turn = np.angle(np.exp(1j * (permuted.angles - seen.angles[nearest])))[here]
     assert np.median(np.abs(turn)) < 0.05
     assert np.median(cosine_similarities(features, seen).max(axis=1)) < 0.95, "unpermuted codes must not do as well"
+
+
+def test_one_product_of_halves_gives_the_cosines_of_both_sides_of_the_mirror_to_the_bit(features: Constellation) -> None:
+    other = extract(grey(2), max_features=500)
+    likeness = Likeness(features, other)
+    assert np.array_equal(likeness.cosines(mirrored=True), cosine_similarities(mirrored(features), other))
+    codes = features.codes.astype(np.int64), other.codes.astype(np.int64)
+    exact = (codes[0] @ codes[1].T) / np.multiply.outer(*(np.sqrt((code * code).sum(axis=1)) for code in codes))
+    assert np.abs(likeness.cosines() - exact).max() < 1e-6
 
 
 def test_mirroring_twice_changes_nothing(features: Constellation) -> None:
