@@ -5,7 +5,7 @@ STUBS := $(patsubst %.proto,%_pb2.py,$(wildcard protos/*.proto))
 CODE := mesh matching gateway fetcher_svc image_svc tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-long check lint types imports protos lock benchmark limits calibrate clean
+.PHONY: help run test test-long check lint types imports protos lock benchmark limits calibrate terms sizes clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -43,6 +43,12 @@ limits: .venv/dev $(STUBS) ## measure how far edits of images may go; MEDIA=fold
 
 calibrate: .venv/dev $(STUBS) ## fit the curve from evidence to score on drawn images; MEDIA=folder: on its images
 	$(BIN)/python -m benchmarks.calibrate $(if $(MEDIA),--media $(MEDIA))
+
+terms: .venv/dev $(STUBS) ## measure how early terms alone put the original of a copy; MEDIA=folder: of its images
+	$(BIN)/python -m benchmarks.terms $(if $(MEDIA),--media $(MEDIA))
+
+sizes: .venv/dev $(STUBS) ## measure accuracy against the size of a fingerprint; MEDIA=folder: on its images
+	$(BIN)/python -m benchmarks.sizes $(if $(MEDIA),--media $(MEDIA))
 
 lock: .venv/dev ## pin the dependencies anew
 	$(BIN)/pip install --quiet uv
