@@ -5,26 +5,16 @@ Runs in a sandboxed worker.
 
 from __future__ import annotations
 
-from typing import Final
-
 import av
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Disposition, Stream
 
-from mesh.container import map_file, open_container
+from mesh.container import MAX_PACKETS, map_file, open_container
 from mesh.errors import DurationTooLong, UnsupportedMedia
 from mesh.media import MediaType
-from mesh.media_type import LIMITS
-
-MAX_PACKETS: Final = 250_000
-"""Twice what 300 s of Opus in its shortest packets, 2.5 ms, come to."""
-
-PRIMING_SAMPLES: Final = 4096
-"""What encoders add around sound (MP3 up to 3,409, AAC 3,135) comes on top of the cap, which is on what was put in."""
-MIN_SAMPLE_RATE: Final = 8000
-"""What a header may say for these samples to last long."""
+from mesh.media_type import LIMITS, max_sound_seconds
 
 
 def probe_duration(path: str, content_type: str, media_type: MediaType) -> float:
@@ -38,7 +28,6 @@ def warm_up() -> None:
 
 
 def _measure(container: InputContainer, media_type: MediaType) -> float:
-    cap_seconds = LIMITS[media_type].max_duration_seconds or 0.0
     lengths: dict[int, _Length] = {}
     has_medium = False
     for count, packet in enumerate(container.demux()):
@@ -49,8 +38,9 @@ def _measure(container: InputContainer, media_type: MediaType) -> float:
         has_medium = has_medium or packet.stream.type == media_type
         length = lengths.setdefault(packet.stream.index, _Length())
         length.add(packet)
-        if length.seconds > cap_seconds + _priming_seconds(packet.stream):
+        if length.seconds > _max_seconds(packet.stream, media_type):
             actual_seconds = max(length.seconds, (container.duration or 0) / av.time_base)
+            cap_seconds = LIMITS[media_type].max_duration_seconds
             raise DurationTooLong(f"runs for {actual_seconds:.1f} s or more; {media_type} may run for {cap_seconds:g} s")
     if not has_medium:
         raise UnsupportedMedia(f"holds no {media_type}")
@@ -64,8 +54,10 @@ def _plays(stream: Stream, media_type: MediaType) -> bool:
     return stream.type == "audio"
 
 
-def _priming_seconds(stream: Stream) -> float:
-    return PRIMING_SAMPLES / max(stream.codec_context.sample_rate, MIN_SAMPLE_RATE) if isinstance(stream, AudioStream) else 0.0
+def _max_seconds(stream: Stream, media_type: MediaType) -> float:
+    if isinstance(stream, AudioStream):
+        return max_sound_seconds(media_type, stream.codec_context.sample_rate)
+    return LIMITS[media_type].max_duration_seconds or 0.0
 
 
 class _Length:

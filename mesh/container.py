@@ -22,6 +22,9 @@ from mesh.errors import UnsupportedMedia
 MAX_PIXELS: Final = 4096 * 4096
 """Of one picture in a film: 4K in either direction. A decoder keeps up to twenty of them."""
 
+MAX_PACKETS: Final = 250_000
+"""Twice what 300 s of Opus in its shortest packets, 2.5 ms, come to."""
+
 _FILM_CODECS: Final = (
     "h264,hevc,vp8,vp9,libdav1d,mpeg4,mpeg2video,mpeg1video,mjpeg,msmpeg4,msmpeg4v2,h263,flv,vp6f,wmv1,wmv2,wmv3,vc1,prores"
 )

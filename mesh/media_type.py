@@ -35,6 +35,11 @@ LIMITS: Final[Mapping[MediaType, Limit]] = MappingProxyType(
     }
 )
 
+PRIMING_SAMPLES: Final = 4096
+"""What encoders add around sound (MP3 up to 3,409, AAC 3,135) comes on top of the cap, which is on what was put in."""
+_MIN_PRIMED_RATE: Final = 8000
+"""What a header may say for these samples to last long."""
+
 IMAGES: Final = frozenset(
     {"image/jpeg", "image/png", "image/webp", "image/gif", "image/bmp", "image/tiff", "image/heic", "image/heif", "image/avif"}
 )
@@ -49,6 +54,11 @@ TAKEN: Final[Mapping[MediaType, frozenset[str]]] = MappingProxyType(
 
 def accepts(media_type: MediaType, content_type: str) -> bool:
     return content_type in TAKEN[media_type]
+
+
+def max_sound_seconds(media_type: MediaType, sample_rate: int) -> float:
+    """How long a sound track of this rate may run, with what its encoder may have added."""
+    return (LIMITS[media_type].max_duration_seconds or 0.0) + PRIMING_SAMPLES / max(sample_rate, _MIN_PRIMED_RATE)
 
 
 def sniff(first_bytes: bytes) -> str | None:

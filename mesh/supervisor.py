@@ -80,7 +80,7 @@ async def _supervise(settings: Settings) -> int:
         **os.environ,
         "DATA_DIR": settings.data_dir,
     }
-    services = [_Process(module, environment) for module in SERVICES if importlib.util.find_spec(module)]
+    services = [_Process(module, environment) for module in SERVICES if _is_here(module)]
     door = _Process(FRONT_DOOR, environment)
     for process in (*services, door):
         process.start()
@@ -102,6 +102,10 @@ async def _supervise(settings: Settings) -> int:
     await door.stop(grace_seconds)
     await asyncio.gather(*(process.stop(grace_seconds) for process in services))
     return 1 if failure else 0
+
+
+def _is_here(module: str) -> bool:
+    return bool(importlib.util.find_spec(module) and importlib.util.find_spec(f"{module}.__main__"))
 
 
 @dataclass
