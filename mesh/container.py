@@ -94,7 +94,8 @@ def open_container(content: bytes | mmap.mmap, content_type: str) -> Iterator[In
                 "enable_drefs": "0",
                 "use_absolute_path": "0",
                 "max_streams": "16",
-                "probesize": "5000000",
+                # A WAV says what it holds; what else it might be (DTS, disguised) is not looked for beyond this, at 20 ms a file.
+                "probesize": "65536" if demuxer == "wav" else "5000000",
                 "analyzeduration": "5000000",
                 # For the decoders that opening tries the streams with.
                 "threads": "1",

@@ -56,6 +56,10 @@ FILM_FORMATS: Final = MappingProxyType(
 FORMATS: Final = MappingProxyType({**SOUND_FORMATS, **FILM_FORMATS})
 
 
+_RATES: Final = MappingProxyType({"libopus": (48_000,), "ac3": (32_000, 44_100, 48_000), "flv": (11_025, 22_050, 44_100)})
+"""All that these encoders, and this muxer, know."""
+
+
 def recorded(waves: Waves, name: str = "wav", *, rate: int = 44_100, bit_rate: int = 128_000) -> bytes:
     """A file with this sound; a film of a grey picture where the format is one of film."""
     return _written(FORMATS[name], [Track(waves, rate)], bit_rate)
@@ -140,8 +144,10 @@ def silent_opus(seconds: float) -> bytes:
 
 def _written(form: Format, tracks: Sequence[Track], bit_rate: int, seconds: float = 0.0) -> bytes:
     file = BytesIO()
-    with av.open(file, "w", format=form.muxer) as container:
-        film: Any = container.add_stream(form.film_encoder, rate=10) if form.film_encoder else None
+    # Pictures come first here; the muxer puts them in order, however long it has to wait for the sound.
+    with av.open(file, "w", format=form.muxer, container_options={"max_interleave_delta": "0"}) as container:
+        quickly = {"deadline": "realtime", "cpu-used": "8"} if form.film_encoder == "libvpx" else {}
+        film: Any = container.add_stream(form.film_encoder, rate=10, options=quickly) if form.film_encoder else None
         sounds = [_add_sound(container, form, track, bit_rate) for track in tracks]
         if film is not None:
             film.width, film.height, film.pix_fmt = 64, 48, "yuv420p"
@@ -159,8 +165,8 @@ def _written(form: Format, tracks: Sequence[Track], bit_rate: int, seconds: floa
 
 def _add_sound(container: Any, form: Format, track: Track, bit_rate: int) -> Any:
     encoder = track.encoder or form.encoder
-    # What an encoder does not know, it is given in the nearest that it does.
-    rate = {"libopus": 48_000}.get(encoder, track.rate)
+    known = _RATES.get(form.muxer) or _RATES.get(encoder, (track.rate,))
+    rate = track.rate if track.rate in known else known[-1]
     # FFmpeg's own Vorbis encoder calls itself experimental, and knows stereo only.
     sound = container.add_stream(encoder, rate=rate, options={"strict": "experimental"})
     channels = 2 if encoder == "vorbis" else len(np.atleast_2d(track.waves))

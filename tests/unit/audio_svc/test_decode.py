@@ -213,6 +213,13 @@ def test_sound_may_run_for_300_seconds_and_no_longer() -> None:
         decode_audio(wav(bytes(round(300.6 * 8000)), rate=8000, bits=8))
 
 
+def test_what_an_encoder_adds_to_300_seconds_does_not_count() -> None:
+    silent_frame = bytes.fromhex("fffb9000") + bytes(413)  # 128 kbit/s: 1,152 samples at 44.1 kHz
+    assert decode_audio(silent_frame * 11_486).duration_seconds == pytest.approx(300.042, abs=0.001)
+    with pytest.raises(DurationTooLong):
+        decode_audio(silent_frame * 11_489)
+
+
 def test_header_that_overstates_a_flac_is_a_cut_file_a02() -> None:
     file = bytearray(recorded(noise(1.0), "flac"))
     # STREAMINFO: the last 36 of the 8 bytes from here are the number of samples (RFC 9639, section 8.2).
