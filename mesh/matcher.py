@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar, TypeVarTuple
@@ -19,7 +19,7 @@ from mesh import call
 from mesh.errors import FingerprintMismatch, Internal, InvalidRequest, MeshError, Overloaded, UnsupportedMedia
 from mesh.fetching import FetcherClient
 from mesh.fingerprint_cache import FingerprintCache
-from mesh.media import DETAIL, OUTLINE, Comparison, Confidence, Fingerprint, Include, MatchOptions, MatchResult, MediaType
+from mesh.media import DETAIL, OUTLINE, Comparison, Confidence, Fingerprint, Include, MatchOptions, MatchResult, MediaType, Segment
 from mesh.media_file import MediaFile
 from mesh.workers import WorkerPool
 
@@ -32,6 +32,7 @@ STAGES: Final = ("fetch", "decode", "fingerprint")
 """Where the time of one side goes; comparing comes after both."""
 
 SCORE_DIGITS: Final = 4
+TIME_DIGITS: Final = 3
 
 RESULTS = Counter("mediamesh_results_total", "Comparisons by how sure they came out.", ["media_type", "confidence"])
 STAGE_SECONDS = Histogram("mediamesh_stage_seconds", "Time in each stage of a match, of the slower side.", ["media_type", "stage"])
@@ -209,7 +210,7 @@ class Matcher:
             similarity_score=score,
             processing_time_ms=int(processing_ms),
             media_type=medium,
-            matched_segments=comparison.segments,
+            matched_segments=published_segments(comparison.segments),
             regions=comparison.regions if Include.REGIONS in include else (),
             transform=comparison.transform if Include.TRANSFORM in include else None,
             coverage=comparison.coverage if Include.COVERAGE in include else None,
@@ -221,6 +222,25 @@ class Matcher:
 def published_score(score: float) -> float:
     """The score as every caller sees it: a number from 0 to 1, whatever the maths made of it."""
     return round(min(1.0, score), SCORE_DIGITS) if score > 0.0 else 0.0
+
+
+def published_segments(segments: Iterable[Segment]) -> tuple[Segment, ...]:
+    """In the source's order, to the millisecond."""
+    rounded = (
+        Segment(
+            _published_time(segment.source_start),
+            _published_time(segment.source_end),
+            _published_time(segment.target_start),
+            _published_time(segment.target_end),
+            published_score(segment.score),
+        )
+        for segment in segments
+    )
+    return tuple(sorted(rounded, key=lambda segment: (segment.source_start, segment.target_start)))
+
+
+def _published_time(seconds: float) -> float:
+    return round(max(0.0, seconds), TIME_DIGITS)
 
 
 async def _both(left: Coroutine[Any, Any, Left], right: Coroutine[Any, Any, Right]) -> tuple[Left, Right]:

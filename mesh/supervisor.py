@@ -80,7 +80,7 @@ async def _supervise(settings: Settings) -> int:
         **os.environ,
         "DATA_DIR": settings.data_dir,
     }
-    services = [_Process(module, environment) for module in SERVICES if _is_here(module)]
+    services = [_Process(module, environment) for module in SERVICES if _is_wanted(module, environment)]
     door = _Process(FRONT_DOOR, environment)
     for process in (*services, door):
         process.start()
@@ -104,8 +104,10 @@ async def _supervise(settings: Settings) -> int:
     return 1 if failure else 0
 
 
-def _is_here(module: str) -> bool:
-    return bool(importlib.util.find_spec(module) and importlib.util.find_spec(f"{module}.__main__"))
+def _is_wanted(module: str, environment: dict[str, str]) -> bool:
+    """An address that is set, but empty, says that this mesh has no such service."""
+    address = environment.get(f"{module.removesuffix('_svc').upper()}_ADDRESS", "set by default")
+    return bool(address.strip() and importlib.util.find_spec(module) and importlib.util.find_spec(f"{module}.__main__"))
 
 
 @dataclass
