@@ -18,7 +18,7 @@ class Settings(MeshSettings, frozen=True, kw_only=True):
     # gRPC targets; empty where this mesh has no such service, or where it is not the gateway's to reach.
     image_address: str = "unix:image.sock"
     video_address: str = ""
-    audio_address: str = ""
+    audio_address: str = "unix:audio.sock"
     fetcher_address: str = "unix:fetcher.sock"
     # The documented clients wait 30 s.
     gateway_match_seconds: Seconds = 28.0

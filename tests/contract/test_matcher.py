@@ -12,16 +12,20 @@ from typing import Any
 import pytest
 from PIL import Image
 
+import audio_svc.server
+import audio_svc.settings
 import image_svc.server
 import image_svc.settings
 from mesh import client
-from mesh.errors import FileTooLarge, InvalidRequest, MeshError, NotAvailable, UnsupportedMedia
+from mesh.errors import DurationTooLong, FileTooLarge, InvalidRequest, MeshError, NotAvailable, UnsupportedMedia
 from mesh.media_type import LIMITS
 from mesh.server import Service, start_server
 from mesh.settings import MeshSettings
 from mesh.wire import media_type_from_proto
 from protos import matcher_pb2, matcher_pb2_grpc, media_pb2
 from tests.pictures import encoded, photo
+from tests.recordings import recorded, silent_flac
+from tests.sounds import RATE, music, silence
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,21 @@ def image() -> Medium:
     )
 
 
-@pytest.fixture(scope="module", params=[image], ids=lambda make: make.__name__)
+def audio() -> Medium:
+    original = music(1, 10.0)
+    return Medium(
+        build=audio_svc.server.build,  # type: ignore[arg-type]
+        settings=lambda **values: audio_svc.settings.Settings(audio_workers=1, **values),
+        number=media_pb2.MEDIA_TYPE_AUDIO,
+        original=recorded(original, "flac", rate=RATE),
+        copy=recorded(0.5 * original, "mp3", rate=RATE),
+        other=recorded(music(2, 10.0), "flac", rate=RATE),
+        blank=recorded(silence(10.0), "flac", rate=RATE),
+        bomb=silent_flac(36_000.0),
+    )
+
+
+@pytest.fixture(scope="module", params=[image, audio], ids=lambda make: make.__name__)
 def medium(request: pytest.FixtureRequest) -> Medium:
     made: Medium = request.param()
     return made
@@ -218,7 +236,7 @@ async def test_what_is_no_medium_is_unsupported(stub: Any, content: str, error: 
 
 
 async def test_bomb_ends_in_a_code(stub: Any, medium: Medium) -> None:
-    with pytest.raises((UnsupportedMedia, FileTooLarge)):
+    with pytest.raises((UnsupportedMedia, FileTooLarge, DurationTooLong)):
         await fingerprint(stub, medium.bomb)
 
 

@@ -138,7 +138,7 @@ def test_published_cutoffs_are_the_ones_that_decide(mesh: RunningMesh, photo_url
         assert mesh.match(photo_url, copy_url, profile=profile).json["match"] == (score >= cutoff)
 
 
-@pytest.mark.parametrize("medium", ["video", "audio"])
+@pytest.mark.parametrize("medium", ["video"])
 def test_medium_that_is_not_running_says_so(mesh: RunningMesh, photo_url: str, medium: str) -> None:
     answer = mesh.match(photo_url, photo_url, medium)
     assert (answer.status, answer.code) == (503, "not_available")
@@ -351,6 +351,6 @@ def test_answers_are_not_to_be_stored_or_guessed_at(mesh: RunningMesh) -> None:
 
 def test_ready_says_which_sandbox_the_decoders_run_in(mesh: RunningMesh) -> None:
     services = mesh.get("/readyz").json["services"]
-    assert services["image"]["status"] == services["fetcher"]["status"] == "serving"
-    assert "limits" in services["image"]["sandbox"]
-    assert services["video"]["status"] == services["audio"]["status"] == "not_available"
+    assert {services[name]["status"] for name in ("image", "audio", "fetcher")} == {"serving"}
+    assert all("limits" in services[name]["sandbox"] for name in ("image", "audio", "fetcher"))
+    assert services["video"]["status"] == "not_available"

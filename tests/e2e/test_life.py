@@ -14,14 +14,16 @@ import pytest
 from tests.certificates import Authority
 from tests.origin import Origin
 from tests.pictures import encoded, photo
+from tests.recordings import recorded
 from tests.running_mesh import RunningMesh, free_port
+from tests.sounds import RATE, music
 
 RECOVERY_SECONDS = 5.0
 
 
 @pytest.fixture
 def own_mesh(tmp_path: Path) -> RunningMesh:
-    return RunningMesh(tmp_path, IMAGE_WORKERS="1", GATEWAY_CLIENT_SECONDS="1")
+    return RunningMesh(tmp_path, IMAGE_WORKERS="1", AUDIO_WORKERS="1", GATEWAY_CLIENT_SECONDS="1")
 
 
 @pytest.fixture(scope="module")
@@ -29,22 +31,28 @@ def picture(origin: Origin) -> str:
     return origin.serve("life.jpg", encoded(photo(3), "JPEG"))
 
 
+@pytest.fixture(scope="module")
+def sound(origin: Origin) -> str:
+    return origin.serve("life.mp3", recorded(music(3, 5.0), "mp3", rate=RATE))
+
+
 def processes_of(mesh: RunningMesh) -> dict[str, psutil.Process]:
     """The service processes by their module."""
     return {child.cmdline()[-1]: child for child in psutil.Process(mesh.process.pid).children()}
 
 
-@pytest.mark.parametrize("module", ["image_svc", "fetcher_svc", "gateway"])
-def test_service_that_dies_is_started_again(own_mesh: RunningMesh, picture: str, module: str) -> None:
+@pytest.mark.parametrize("module", ["image_svc", "audio_svc", "fetcher_svc", "gateway"])
+def test_service_that_dies_is_started_again(own_mesh: RunningMesh, picture: str, sound: str, module: str) -> None:
+    pair = (sound, sound, "audio") if module == "audio_svc" else (picture, picture, "image")
     with own_mesh as mesh:
-        assert mesh.match(picture, picture).status == 200
+        assert mesh.match(*pair).status == 200
         processes_of(mesh)[module].kill()
         deadline = time.monotonic() + RECOVERY_SECONDS
         statuses: list[int] = []
         while not statuses or statuses[-1] != 200:
             assert time.monotonic() < deadline, statuses
             try:
-                statuses.append(mesh.match(picture, picture).status)
+                statuses.append(mesh.match(*pair).status)
             except OSError:
                 assert module == "gateway"
                 statuses.append(0)
@@ -73,6 +81,15 @@ def test_killed_supervisor_takes_its_services_along(own_mesh: RunningMesh) -> No
 def test_second_mesh_runs_beside_the_first(mesh: RunningMesh, tmp_path: Path, picture: str) -> None:
     with RunningMesh(tmp_path, IMAGE_WORKERS="1") as second:
         assert second.match(picture, picture).status == mesh.match(picture, picture).status == 200
+
+
+def test_service_whose_address_is_empty_is_not_started(tmp_path: Path, picture: str) -> None:
+    with RunningMesh(tmp_path, IMAGE_WORKERS="1", AUDIO_ADDRESS="") as mesh:
+        assert "audio_svc" not in processes_of(mesh)
+        assert mesh.get("/readyz").json["services"]["audio"] == {"status": "not_available"}
+        answer = mesh.match(picture, picture, "audio")
+        assert (answer.status, answer.code) == (503, "not_available")
+        assert mesh.match(picture, picture).status == 200
 
 
 def test_second_mesh_on_the_same_data_folder_is_refused_with_a_reason(mesh: RunningMesh) -> None:
@@ -156,23 +173,28 @@ def _timed_match(mesh: RunningMesh, source: str, target: str) -> float:
     return time.perf_counter() - started
 
 
-def test_metrics_of_every_service_are_on_a_port_of_their_own(tmp_path: Path, picture: str) -> None:
-    ports = {name: free_port() for name in ("GATEWAY", "IMAGE", "FETCHER")}
-    with RunningMesh(tmp_path, IMAGE_WORKERS="1", **{f"{name}_METRICS_PORT": str(port) for name, port in ports.items()}) as mesh:
+def test_metrics_of_every_service_are_on_a_port_of_their_own(tmp_path: Path, picture: str, sound: str) -> None:
+    ports = {name: free_port() for name in ("GATEWAY", "IMAGE", "AUDIO", "FETCHER")}
+    with RunningMesh(
+        tmp_path, IMAGE_WORKERS="1", AUDIO_WORKERS="1", **{f"{name}_METRICS_PORT": str(port) for name, port in ports.items()}
+    ) as mesh:
         mesh.match(picture, picture)
+        mesh.match(sound, sound, "audio")
         pages = {name: urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5).read().decode() for name, port in ports.items()}
     assert 'mediamesh_http_requests_total{code="ok",route="/image/match",status="200"} 1.0' in pages["GATEWAY"]
     assert 'mediamesh_results_total{confidence="high",media_type="image"} 1.0' in pages["IMAGE"]
-    assert 'mediamesh_calls_total{code="ok",method="Fetch"} 2.0' in pages["FETCHER"]
-    assert not any("127.0.0.1:" in page or "life.jpg" in page for page in pages.values())
+    assert 'mediamesh_results_total{confidence="high",media_type="audio"} 1.0' in pages["AUDIO"]
+    assert 'mediamesh_calls_total{code="ok",method="Fetch"} 4.0' in pages["FETCHER"]
+    assert not any("127.0.0.1:" in page or "life." in page for page in pages.values())
 
 
-def test_whole_mesh_speaks_mutual_tls_over_tcp_where_it_is_told_to(tmp_path: Path, picture: str) -> None:
+def test_whole_mesh_speaks_mutual_tls_over_tcp_where_it_is_told_to(tmp_path: Path, picture: str, sound: str) -> None:
     authority = Authority(tmp_path)
     certificate, key = authority.issue("mesh")
-    addresses = {f"{name}_ADDRESS": f"127.0.0.1:{free_port()}" for name in ("IMAGE", "FETCHER")}
+    addresses = {f"{name}_ADDRESS": f"127.0.0.1:{free_port()}" for name in ("IMAGE", "AUDIO", "FETCHER")}
     with RunningMesh(
-        tmp_path, IMAGE_WORKERS="1", MESH_TLS_CERT=certificate, MESH_TLS_KEY=key, MESH_TLS_CA=authority.file, **addresses
+        tmp_path, IMAGE_WORKERS="1", AUDIO_WORKERS="1", MESH_TLS_CERT=certificate, MESH_TLS_KEY=key, MESH_TLS_CA=authority.file, **addresses
     ) as mesh:
         assert mesh.match(picture, picture).status == 200
+        assert mesh.match(sound, sound, "audio").status == 200
         assert not list((tmp_path / "run").glob("*.sock"))

@@ -11,6 +11,8 @@ from tests.hostile import oracle
 from tests.hostile.namespace import Namespace, NoNamespace
 from tests.hostile.world import SEARCH_DOMAIN, ConfinedMesh, Internet, World
 from tests.pictures import encoded, photo
+from tests.recordings import recorded
+from tests.sounds import RATE, music
 
 PROXY = "http://127.0.0.1:3128"
 
@@ -35,10 +37,12 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         picture = photo(1)
         photo_url = internet.serve("/photo.jpg", encoded(picture, "JPEG"))
         copy_url = internet.serve("/copy.webp", encoded(cv2.resize(picture, (500, 375)).astype("uint8"), "WEBP"))
+        sound_url = internet.serve("/sound.mp3", recorded(music(1, 10.0), "mp3", rate=RATE))
         with ConfinedMesh(namespace, folder, **environment) as mesh:
             # Their fingerprints are known from here on, so what a worker does later, it does for the file of a test.
             assert mesh.match(photo_url, copy_url).status == 200
-            yield World(namespace, internet, mesh, photo_url, copy_url)
+            assert mesh.match(sound_url, sound_url, "audio").status == 200
+            yield World(namespace, internet, mesh, photo_url, copy_url, sound_url)
         assert all(map(oracle.is_public_text, internet.dialled))
         surprises = [line for line in mesh.log.splitlines() if '"level": "error"' in line or "Traceback" in line]
         # What uvloop itself says, now and then, of a TLS connection that is given up while it is made.
@@ -46,4 +50,4 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         assert not surprises, surprises[:3]
 
 
-METRICS_PORTS = {"GATEWAY": 9100, "IMAGE": 9101, "FETCHER": 9104}
+METRICS_PORTS = {"GATEWAY": 9100, "IMAGE": 9101, "AUDIO": 9103, "FETCHER": 9104}

@@ -55,22 +55,22 @@ def cpu_seconds(processes: list[psutil.Process]) -> float:
 
 @dataclass(frozen=True)
 class Cost:
-    """What the decoders of images have spent on something."""
+    """What a service's decoders have spent on something."""
 
     cpu_seconds: float
     growth_bytes: int
 
 
-def cost_of(mesh: RunningMesh, ask: Callable[[], T]) -> tuple[T, Cost]:
+def cost_of(mesh: RunningMesh, ask: Callable[[], T], module: str = "image_svc") -> tuple[T, Cost]:
     """The outcome, and what it took; no worker may die of it."""
     crashes = mesh.log.count("ended its worker")
     while True:
-        decoders = workers(mesh, "image_svc")
+        decoders = workers(mesh, module)
         peaks = [PeakMemory(worker).__enter__() for worker in decoders]
         spent = cpu_seconds(decoders)
         outcome = ask()
         assert mesh.log.count("ended its worker") == crashes
-        if workers(mesh, "image_svc") == decoders:
+        if workers(mesh, module) == decoders:
             break
         # One has done its number of tasks and retired: once more, with its successor.
     for peak in peaks:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import struct
 import threading
 import time
 import zlib
@@ -17,10 +18,13 @@ from tests.hostile.rows import rows
 from tests.hostile.world import World
 from tests.pictures import encoded, photo
 from tests.raw_origin import answer
+from tests.recordings import recorded
+from tests.sounds import RATE, music
 
 MEBIBYTE = 2**20
-CAP_BYTES = 15 * MEBIBYTE
+CAP_BYTES, SOUND_CAP_BYTES = 15 * MEBIBYTE, 50 * MEBIBYTE
 PNG = encoded(photo(1), "PNG")
+WAV = recorded(music(2, 4.0), rate=RATE)
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
@@ -171,6 +175,19 @@ def test_cap_is_exact(world: World, size: int, status: int, declared: bool) -> N
         assert "15 MB" in given.json["error"]["message"]
 
 
+@pytest.mark.parametrize("declared", rows({"H09": (True, False)}))
+@pytest.mark.parametrize(("size", "status"), [(SOUND_CAP_BYTES, 200), (SOUND_CAP_BYTES + 1, 413)])
+def test_cap_of_a_sound_is_exact(world: World, size: int, status: int, declared: bool) -> None:
+    # So with a chunk of a WAV that nobody knows.
+    junk = b"junk" + struct.pack("<I", size - len(WAV) - 8) + bytes(size - len(WAV) - 8)
+    url = world.internet.say("/sound-cap", answer(WAV + junk, length=declared))
+    given = world.mesh.match(world.sound_url, url, "audio")
+    assert given.status == status
+    if status == 413:
+        assert given.code == "file_too_large"
+        assert "50 MB" in given.json["error"]["message"]
+
+
 def test_flood_of_interim_answers_ends_within_the_deadline_and_in_constant_memory_h10(world: World) -> None:
     interim = b"HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\n\r\n"
     url = world.internet.say("/flood", *[interim * 1000] * 10, answer(PNG))
@@ -186,6 +203,6 @@ def test_flood_of_interim_answers_ends_within_the_deadline_and_in_constant_memor
 def test_no_fetch_has_cost_a_service_its_life(world: World) -> None:
     """The last test of this file: what came before has been survived, not recovered from."""
     started = [psutil.Process(child.pid).create_time() for child in psutil.Process(world.mesh.process.pid).children()]
-    assert len(started) == 3
+    assert len(started) == 4
     assert "starting it again" not in world.mesh.log
     assert "uncaught" not in world.mesh.log

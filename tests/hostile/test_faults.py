@@ -19,7 +19,9 @@ import pytest
 from tests.hostile.processes import cpu_seconds, service, services, workers
 from tests.origin import Origin
 from tests.pictures import encoded, photo
+from tests.recordings import recorded
 from tests.running_mesh import Answer, RunningMesh
+from tests.sounds import RATE, music
 
 RECOVERY_SECONDS = 5.0
 MATCH_SECONDS = 2.0
@@ -27,14 +29,17 @@ CLIENTS = 3
 QUIET_ANSWERS = 10
 """So many right answers in a row to each client, and all is well again."""
 
-MODULES = ("image_svc", "fetcher_svc", "gateway")
+MODULES = ("image_svc", "audio_svc", "fetcher_svc", "gateway")
 
-Pair = tuple[str, str]
+Pair = tuple[str, str, str]
+"""Two URLs, and what they are."""
 
 
 @pytest.fixture(scope="module")
 def hurt(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningMesh]:
-    with RunningMesh(tmp_path_factory.mktemp("faults"), IMAGE_WORKERS="2", GATEWAY_MATCH_SECONDS=str(MATCH_SECONDS)) as mesh:
+    with RunningMesh(
+        tmp_path_factory.mktemp("faults"), IMAGE_WORKERS="2", AUDIO_WORKERS="1", GATEWAY_MATCH_SECONDS=str(MATCH_SECONDS)
+    ) as mesh:
         yield mesh
 
 
@@ -43,7 +48,11 @@ def golden(hurt: RunningMesh, origin: Origin) -> dict[Pair, Any]:
     """Pairs, and what is the right answer to each."""
     urls = [origin.serve(f"fault-{seed}.jpg", encoded(photo(seed, 320, 240), "JPEG")) for seed in (1, 1, 2)]
     urls.append(origin.serve("fault-copy.webp", encoded(photo(1, 320, 240), "WEBP", quality=60)))
-    pairs = [(one, two) for one in urls for two in urls]
+    sounds = [origin.serve(f"fault-{seed}.mp3", recorded(music(seed, 2.0), "mp3", rate=RATE)) for seed in (1, 2)]
+    pairs = [
+        *((one, two, "image") for one in urls for two in urls),
+        *((sounds[0], two, "audio") for two in sounds),
+    ]
     return {pair: envelope(hurt.match(*pair)) for pair in pairs}
 
 
@@ -110,7 +119,9 @@ class Load:
     def _ask(self, pair: Pair) -> int:
         started = time.monotonic()
         try:
-            answer = self._mesh.request("POST", "/image/match", body_of(pair), {"Content-Type": "application/json"}, timeout_seconds=10)
+            answer = self._mesh.request(
+                "POST", f"/{pair[2]}/match", body_of(pair), {"Content-Type": "application/json"}, timeout_seconds=10
+            )
         except OSError:
             assert self._may_refuse
             return 0
@@ -203,7 +214,7 @@ def test_file_whose_decoder_dies_costs_its_own_request_alone(
     hurt: RunningMesh, origin: Origin, golden: dict[Pair, Any], number: signal.Signals, status: int, code: str
 ) -> None:
     url = large_picture(origin, number)
-    known, _ = next(iter(golden))
+    known = next(iter(golden))[0]
     before = services(hurt)
     with ThreadPoolExecutor(1) as thread:
         poisoned = thread.submit(hurt.match, known, url)
@@ -222,7 +233,7 @@ def test_file_whose_decoder_dies_costs_its_own_request_alone(
 
 
 def test_file_that_has_cost_two_decoders_is_refused_unread(hurt: RunningMesh, origin: Origin, golden: dict[Pair, Any]) -> None:
-    known, _ = next(iter(golden))
+    known = next(iter(golden))[0]
     url = large_picture(origin, 0)
     for _ in range(2):
         with ThreadPoolExecutor(1) as thread:

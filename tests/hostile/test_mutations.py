@@ -24,6 +24,9 @@ from tests.hostile.processes import services, workers
 from tests.hostile.test_urls import REFUSED, TAKEN
 from tests.hostile.world import World
 from tests.pictures import FORMATS, photo
+from tests.recordings import FORMATS as RECORDINGS
+from tests.recordings import recorded
+from tests.sounds import RATE, music
 
 HANG_SECONDS = 10.0
 AT_ONCE = 4
@@ -73,15 +76,19 @@ def unharmed(world: World) -> Iterator[None]:
     assert world.mesh.match(world.photo_url, world.copy_url).status == 200
 
 
-async def answers_to(world: World, files: Iterator[bytes]) -> Counter[str]:
-    """What the image service says of each, by code; "fingerprint" where it can be read."""
+async def answers_to(world: World, files: Iterator[bytes | str], medium: str = "image") -> Counter[str]:
+    """What the medium's service says of each file or URL, by code; "fingerprint" where it can be read."""
     said: Counter[str] = Counter()
-    socket_path = world.mesh.data_dir / "run" / "image.sock"
+    socket_path = world.mesh.data_dir / "run" / f"{medium}.sock"
 
-    async def parts(body: bytes) -> AsyncIterator[matcher_pb2.ComputeFingerprintRequest]:
+    async def parts(body: bytes | str) -> AsyncIterator[matcher_pb2.ComputeFingerprintRequest]:
+        if isinstance(body, str):
+            yield matcher_pb2.ComputeFingerprintRequest(head=matcher_pb2.FingerprintHead(url=body, max_level=OUTLINE))
+            return
         head = matcher_pb2.FingerprintHead(inline=matcher_pb2.InlineMedia(), max_level=OUTLINE)
         yield matcher_pb2.ComputeFingerprintRequest(head=head)
-        yield matcher_pb2.ComputeFingerprintRequest(chunk=body)
+        for start in range(0, len(body), 1 << 20):
+            yield matcher_pb2.ComputeFingerprintRequest(chunk=body[start : start + (1 << 20)])
 
     async def feed(stub: matcher_pb2_grpc.MatcherServiceStub) -> None:
         for body in files:
@@ -93,7 +100,7 @@ async def answers_to(world: World, files: Iterator[bytes]) -> Counter[str]:
                 said[error.code] += 1
                 if "decoder" in error.message:
                     said[error.message] += 1
-            assert time.monotonic() - started < HANG_SECONDS, body[:100].hex()
+            assert time.monotonic() - started < HANG_SECONDS, body[:100]
 
     async with grpc.aio.insecure_channel(f"unix:{socket_path}") as channel:
         stub = matcher_pb2_grpc.MatcherServiceStub(channel)
@@ -111,6 +118,18 @@ async def test_mutated_picture_is_read_or_refused(world: World, count: int) -> N
     assert said["fingerprint"] > count / 50
     assert said["unsupported_media"] > count / 10
     assert len(workers(world.mesh, "image_svc")) > 0
+
+
+@few_or_many
+@pytest.mark.usefixtures("unharmed")
+async def test_mutated_sound_is_read_or_refused(world: World, count: int) -> None:
+    dice = random.Random(10)
+    seeds = [recorded(music(4, 1.0), name, rate=RATE) for name in RECORDINGS]
+    said = await answers_to(world, (mutated(dice, seeds[number % len(seeds)], seeds) for number in range(count)), "audio")
+    assert sum(said[code] for code in ("fingerprint", "unsupported_media", "duration_too_long")) == count, said
+    assert said["fingerprint"] > count / 50
+    assert said["unsupported_media"] > count / 10
+    assert len(workers(world.mesh, "audio_svc")) > 0
 
 
 WANTED: list[dict[str, Any]] = [

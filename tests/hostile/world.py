@@ -143,6 +143,7 @@ class World:
     mesh: ConfinedMesh
     photo_url: str
     copy_url: str
+    sound_url: str
 
     def match(self, source_url: object, target_url: object, **options: Any) -> tuple[Answer, int]:
         """The answer, and how many connections the mesh began for it, wherever to."""
@@ -157,9 +158,9 @@ class World:
         assert "retry-after" not in given.headers
         return given.code, dials
 
-    def code(self, url: str) -> str:
+    def code(self, url: str, medium: str = "image") -> str:
         """The code that this URL is refused with beside a good one."""
-        given = self.mesh.match(self.photo_url, url)
+        given = self.mesh.match({"image": self.photo_url, "audio": self.sound_url}[medium], url, medium)
         assert 400 <= given.status < 500, given
         assert given.json["error"]["details"]["field"] == "target_url"
         assert given.json["error"]["message"].startswith("target_url ")

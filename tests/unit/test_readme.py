@@ -8,6 +8,7 @@ import re
 import msgspec
 import pytest
 
+import audio_svc.settings
 import fetcher_svc.settings
 import gateway.settings
 import image_svc.settings
@@ -16,8 +17,11 @@ from mesh.settings import MeshSettings
 from tests.running_mesh import ROOT
 
 README = (ROOT / "README.md").read_text()
-SETTINGS = (gateway.settings.Settings, image_svc.settings.Settings, fetcher_svc.settings.Settings)
-SHOWN_IN_WORDS = {"image_workers": "one a processor", "image_listen": "as the address", "fetcher_listen": "as the address"}
+SETTINGS = (gateway.settings.Settings, image_svc.settings.Settings, audio_svc.settings.Settings, fetcher_svc.settings.Settings)
+SHOWN_IN_WORDS = {
+    **{f"{service}_workers": "one a processor" for service in ("image", "audio")},
+    **{f"{service}_listen": "as the address" for service in ("image", "audio", "fetcher")},
+}
 
 
 def documented() -> dict[str, str]:
@@ -54,7 +58,7 @@ def test_no_setting_is_documented_that_does_not_exist() -> None:
 
 
 def test_default_of_workers_is_one_a_processor() -> None:
-    assert image_svc.settings.Settings().image_workers == os.cpu_count()
+    assert image_svc.settings.Settings().image_workers == audio_svc.settings.Settings().audio_workers == os.cpu_count()
 
 
 @pytest.mark.parametrize("error", BY_CODE.values(), ids=BY_CODE)
