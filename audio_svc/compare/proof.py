@@ -1,0 +1,127 @@
+"""What a proposed line explains: which peaks of either side lie on it, from when to when, and how far above chance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audio_svc.compare.track import Track
+from audio_svc.compare.votes import Line
+from matching.segments import Span, heaviest_span
+from matching.significance import Excess, excess
+
+COARSE: Final = 4
+FINE: Final = 1
+"""Frames that a peak may be off: while the line is rough, and once it is fitted."""
+HOPELESS_DEVIATIONS: Final = 4.0
+_FIRST_SHARE: Final = 0.4
+_SHARE_OF_TRUE: Final = 0.75
+_LEAST_SHARE: Final = 0.3
+_LEAST_ABOVE_CHANCE: Final = 0.05
+_FIT_TOLERANCES: Final = (5, 4, 2, 2)
+_LEAST_HITS: Final = 6
+_LEAST_FRAMES_FOR_TEMPO: Final = 150
+_STRAY_FRAMES: Final = 1.2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trial:
+    """Each peak of both sides where the two overlap: when (frames of one), whether the other side has it, by what chance."""
+
+    times: NDArray[np.float64]
+    agrees: NDArray[np.bool_]
+    chance: NDArray[np.float64]
+
+    def within(self, span: Span) -> Excess:
+        inside = (self.times >= span.start) & (self.times <= span.end)
+        return excess(self.agrees[inside], self.chance[inside])
+
+    def weights(self, share: float) -> NDArray[np.float64]:
+        """Log likelihood of each outcome where `share` of the peaks are common, against chance."""
+        expected = np.clip(share, self.chance + _LEAST_ABOVE_CHANCE, 0.95)
+        weights: NDArray[np.float64] = np.where(
+            self.agrees, np.log(expected / self.chance), np.log((1 - expected) / (1 - self.chance))
+        )
+        return weights
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Finding:
+    """A fitted line, where it holds (frames of one), and how far above chance."""
+
+    line: Line
+    span: Span
+    excess: Excess
+    trial: Trial
+
+
+def examine(one: Track, two: Track, line: Line) -> Finding | None:
+    """The line fitted to its peaks, and the stretch that it holds for; None where nothing speaks for it."""
+    trial = test(one, two, line, COARSE)
+    span = heaviest_span(trial.times, trial.weights(_FIRST_SHARE))
+    if span is None or trial.within(span).deviations < HOPELESS_DEVIATIONS:
+        return None
+    for tolerance in _FIT_TOLERANCES:
+        line = _fit(one, two, line, span, tolerance)
+        trial = test(one, two, line, COARSE if tolerance > 2 else 2)
+        wider = heaviest_span(trial.times, trial.weights(_FIRST_SHARE))
+        if wider is None:
+            return None
+        span = wider
+    trial = test(one, two, line, FINE)
+    span = heaviest_span(trial.times, trial.weights(_LEAST_SHARE)) or span
+    share = max(_LEAST_SHARE, _SHARE_OF_TRUE * trial.within(span).share)
+    span = heaviest_span(trial.times, trial.weights(share)) or span
+    return Finding(line, span, trial.within(span), trial)
+
+
+def test(one: Track, two: Track, line: Line, tolerance: int) -> Trial:
+    """Both sides' peaks looked up in the other."""
+    sides: list[tuple[Any, ...]] = []
+    frames, bands = np.rint(two.peaks.frames * line.tempo + line.offset).astype(np.int64), two.peaks.bands + line.pitch
+    sides.append((one, frames, frames, bands))
+    frames, bands = np.rint((one.peaks.frames - line.offset) / line.tempo).astype(np.int64), one.peaks.bands - line.pitch
+    sides.append((two, one.peaks.frames, frames, bands))
+    times, agrees, chance = [], [], []
+    for other, when, frames, bands in sides:
+        inside = other.contains(frames, bands)
+        frames, bands = frames[inside], bands[inside]
+        times.append(when[inside].astype(np.float64))
+        agrees.append(np.abs(other.distances(frames, bands)) <= tolerance)
+        chance.append(other.chance(frames, bands, tolerance))
+    return Trial(np.concatenate(times), np.concatenate(agrees), np.concatenate(chance))
+
+
+def _fit(one: Track, two: Track, line: Line, span: Span, tolerance: int) -> Line:
+    """Least squares through the pairs of peaks near the line, strays dropped; a short stretch only moves the offset."""
+    frames, bands = np.rint(two.peaks.frames * line.tempo + line.offset).astype(np.int64), two.peaks.bands + line.pitch
+    inside = np.flatnonzero(one.contains(frames, bands) & (frames >= span.start) & (frames <= span.end))
+    distances = one.distances(frames[inside], bands[inside])
+    near = np.abs(distances) <= tolerance
+    chosen = inside[near]
+    if len(chosen) < _LEAST_HITS:
+        return line
+    x = two.peaks.frames[chosen].astype(np.float64)
+    misses = frames[chosen] + distances[near] - (x * line.tempo + line.offset)
+    if x[-1] - x[0] < _LEAST_FRAMES_FOR_TEMPO:
+        return replace(line, offset=line.offset + float(np.median(misses)))
+    middle = float(x.mean())
+    slope = shift = 0.0
+    for _ in range(3):
+        slope, shift = _straight(x - middle, misses)
+        kept = np.abs(misses - slope * (x - middle) - shift) <= max(_STRAY_FRAMES, 0.6 * tolerance)
+        if kept.sum() < _LEAST_HITS or kept.all():
+            break
+        x, misses = x[kept], misses[kept]
+    return replace(line, tempo=line.tempo + slope, offset=line.offset + shift - slope * middle)
+
+
+def _straight(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, float]:
+    """Slope and value at 0 of the least-squares line."""
+    mean = float(x.mean())
+    spread = float(((x - mean) ** 2).sum())
+    slope = float(((x - mean) * (y - y.mean())).sum()) / spread if spread > 0 else 0.0
+    return slope, float(y.mean()) - slope * mean

@@ -1,0 +1,61 @@
+"""Samples to a picture of them: log magnitude in 36 bands an octave, 50 frames a second, each band less its own mean."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+SAMPLE_RATE: Final = 16_000
+FRAME_SECONDS: Final = 0.02
+BANDS_PER_OCTAVE: Final = 36
+"""A third of a semitone: a shift in pitch is a shift by whole bands, near enough."""
+LOWEST_HZ: Final = 110.0
+HIGHEST_HZ: Final = 6000.0
+BANDS: Final = int(BANDS_PER_OCTAVE * np.log2(HIGHEST_HZ / LOWEST_HZ))
+
+_HOP: Final = round(SAMPLE_RATE * FRAME_SECONDS)
+_WINDOW: Final = 2048
+_BLOCK_FRAMES: Final = 512
+_MEAN_FRAMES: Final = 101
+"""Two seconds: takes out equalisers, hum and steady tones, leaves notes and syllables."""
+_FLOOR: Final = np.float32(1e-5)
+
+Floats = NDArray[Any]
+# float32 throughout; cv2's stubs cannot say so.
+
+
+def _filters() -> Floats:
+    """Triangles on the frequency axis, one a band, from power to magnitude-like means; 1 in sum."""
+    frequencies = np.arange(_WINDOW // 2 + 1) * SAMPLE_RATE / _WINDOW
+    used = int(np.searchsorted(frequencies, HIGHEST_HZ * 1.05))
+    centres = LOWEST_HZ * 2 ** (np.arange(BANDS) / BANDS_PER_OCTAVE)
+    widths = np.maximum(centres * (2 ** (1 / BANDS_PER_OCTAVE) - 1), frequencies[1])
+    filters = np.maximum(0, 1 - np.abs(frequencies[None, :used] - centres[:, None]) / widths[:, None])
+    return (filters / filters.sum(axis=1, keepdims=True)).T.astype(np.float32)
+
+
+_FILTERS: Final = _filters()
+_HANN: Final = (np.hanning(_WINDOW) / (_WINDOW / 4)).astype(np.float32)
+
+
+def magnitudes(samples: NDArray[np.float32]) -> Floats:
+    """Frames by bands: log of the magnitude, 0 for a full-scale tone."""
+    frames = len(samples) // _HOP + 1
+    padded = np.zeros((frames - 1) * _HOP + _WINDOW, np.float32)
+    padded[_WINDOW // 2 : _WINDOW // 2 + len(samples)] = samples[: len(padded) - _WINDOW // 2]
+    windows = np.lib.stride_tricks.sliding_window_view(padded, _WINDOW)[::_HOP]
+    logs = np.empty((frames, BANDS), np.float32)
+    for start in range(0, frames, _BLOCK_FRAMES):
+        spectrum = np.fft.rfft(windows[start : start + _BLOCK_FRAMES] * _HANN, axis=1)[:, : len(_FILTERS)]
+        amplitude = cv2.magnitude(np.ascontiguousarray(spectrum.real), np.ascontiguousarray(spectrum.imag))
+        np.log(amplitude @ _FILTERS + _FLOOR, out=logs[start : start + _BLOCK_FRAMES])
+    return logs
+
+
+def levelled(logs: Floats) -> Floats:
+    """What stands out of each band's mean over two seconds, lightly smoothed."""
+    level = logs - cv2.blur(logs, (1, _MEAN_FRAMES), borderType=cv2.BORDER_REPLICATE)
+    return cv2.GaussianBlur(level, (5, 7), sigmaX=0.7, sigmaY=1.0, borderType=cv2.BORDER_REPLICATE)

@@ -1,0 +1,56 @@
+"""How far a count of agreements lies above what chance alone would bring: the same question in every vote and every dense check."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+# float32 throughout; cv2's stubs cannot say so.
+Floats = NDArray[Any]
+
+_LEAST_VARIANCE: Final = 2.0
+"""So that two or three agreements where none were expected are no sensation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Excess:
+    """Agreements against chance."""
+
+    tried: int
+    agreed: int
+    expected: float
+    variance: float
+
+    @property
+    def deviations(self) -> float:
+        """Standard deviations above chance."""
+        return float((self.agreed - self.expected) / np.sqrt(self.variance + _LEAST_VARIANCE))
+
+    @property
+    def share(self) -> float:
+        """What share agrees for a reason, 0 to 1: chance taken out."""
+        return float(max(0.0, self.agreed - self.expected) / max(self.tried - self.expected, 1.0))
+
+
+def excess(agrees: NDArray[np.bool_], chance: NDArray[np.float64]) -> Excess:
+    """Of single trials, each with its own chance."""
+    return Excess(len(agrees), int(agrees.sum()), float(chance.sum()), float((chance * (1 - chance)).sum()))
+
+
+def stand_out(votes: Floats, reach: int) -> Floats:
+    """Deviations of each cell of a table of votes above what its row and its column lead one to expect.
+
+    A row is full where all is alike in one way (a steady chord), a column where all is alike in another (a common beat):
+    only what is more than both is a coincidence of the two. `reach` cells to either side make a row's mean.
+    """
+    width = 2 * reach + 1
+    rows = cv2.blur(votes, (width, 1), borderType=cv2.BORDER_REFLECT)
+    columns = cv2.blur(votes.mean(axis=0, keepdims=True), (3, 1))
+    overall = cv2.blur(rows.mean(axis=0, keepdims=True), (width, 1), borderType=cv2.BORDER_REFLECT) + np.float32(1e-3)
+    expected = rows * (columns / overall)
+    deviations: Floats = (votes - expected) / np.sqrt(expected + np.float32(_LEAST_VARIANCE))
+    return deviations
