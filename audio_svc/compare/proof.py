@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from audio_svc.compare.track import Track
+from audio_svc.compare.track import EIGHTHS, Track
 from audio_svc.compare.votes import Line
 from matching.segments import Span, heaviest_span
 from matching.significance import Excess, excess
 
-COARSE: Final = 4
-FINE: Final = 1
+COARSE: Final = 4.0
+FINE: Final = 1.25
 """Frames that a peak may be off: while the line is rough, and once it is fitted."""
 HOPELESS_DEVIATIONS: Final = 4.0
 _FIRST_SHARE: Final = 0.4
 _SHARE_OF_TRUE: Final = 0.75
 _LEAST_SHARE: Final = 0.3
 _LEAST_ABOVE_CHANCE: Final = 0.05
-_FIT_TOLERANCES: Final = (5, 4, 2, 2)
+_FIT_TOLERANCES: Final = (5, 4, 2, 1.5)
 _LEAST_HITS: Final = 6
 _LEAST_FRAMES_FOR_TEMPO: Final = 150
 _STRAY_FRAMES: Final = 1.2
@@ -78,35 +78,38 @@ def examine(one: Track, two: Track, line: Line) -> Finding | None:
     return Finding(line, span, trial.within(span), trial)
 
 
-def test(one: Track, two: Track, line: Line, tolerance: int) -> Trial:
-    """Both sides' peaks looked up in the other."""
-    sides: list[tuple[Any, ...]] = []
-    frames, bands = np.rint(two.peaks.frames * line.tempo + line.offset).astype(np.int64), two.peaks.bands + line.pitch
-    sides.append((one, frames, frames, bands))
-    frames, bands = np.rint((one.peaks.frames - line.offset) / line.tempo).astype(np.int64), one.peaks.bands - line.pitch
-    sides.append((two, one.peaks.frames, frames, bands))
+def test(one: Track, two: Track, line: Line, tolerance: float) -> Trial:
+    """Both sides' peaks looked up in the other; a peak may be off by `tolerance` frames."""
     times, agrees, chance = [], [], []
-    for other, when, frames, bands in sides:
-        inside = other.contains(frames, bands)
-        frames, bands = frames[inside], bands[inside]
-        times.append(when[inside].astype(np.float64))
-        agrees.append(np.abs(other.distances(frames, bands)) <= tolerance)
-        chance.append(other.chance(frames, bands, tolerance))
+    for there, here, exact, bands in _landings(one, two, line):
+        frames = np.rint(exact / EIGHTHS).astype(np.int64)
+        inside = there.contains(frames, bands)
+        frames, bands, exact = frames[inside], bands[inside], exact[inside]
+        misses = there.distances(frames, bands) - (exact - EIGHTHS * frames)
+        times.append((frames if here is two else here.peaks.frames[inside]).astype(np.float64))
+        agrees.append(np.abs(misses) <= tolerance * EIGHTHS)
+        chance.append(there.chance(frames, bands, tolerance))
     return Trial(np.concatenate(times), np.concatenate(agrees), np.concatenate(chance))
 
 
-def _fit(one: Track, two: Track, line: Line, span: Span, tolerance: int) -> Line:
+def _landings(one: Track, two: Track, line: Line) -> list[tuple[Track, Track, NDArray[np.float64], NDArray[np.int64]]]:
+    """Where the peaks of each side land in the other, in eighths of a frame and in bands."""
+    forth = two.eighths * line.tempo + EIGHTHS * line.offset
+    back = (one.eighths - EIGHTHS * line.offset) / line.tempo
+    return [(one, two, forth, two.peaks.bands + line.pitch), (two, one, back, one.peaks.bands - line.pitch)]
+
+
+def _fit(one: Track, two: Track, line: Line, span: Span, tolerance: float) -> Line:
     """Least squares through the pairs of peaks near the line, strays dropped; a short stretch only moves the offset."""
-    frames, bands = np.rint(two.peaks.frames * line.tempo + line.offset).astype(np.int64), two.peaks.bands + line.pitch
+    _, _, exact, bands = _landings(one, two, line)[0]
+    frames = np.rint(exact / EIGHTHS).astype(np.int64)
     inside = np.flatnonzero(one.contains(frames, bands) & (frames >= span.start) & (frames <= span.end))
-    distances = one.distances(frames[inside], bands[inside])
-    near = np.abs(distances) <= tolerance
-    chosen = inside[near]
-    if len(chosen) < _LEAST_HITS:
+    misses = (one.distances(frames[inside], bands[inside]) - (exact[inside] - EIGHTHS * frames[inside])) / EIGHTHS
+    near = np.abs(misses) <= tolerance
+    if near.sum() < _LEAST_HITS:
         return line
-    x = two.peaks.frames[chosen].astype(np.float64)
-    misses = frames[chosen] + distances[near] - (x * line.tempo + line.offset)
-    if x[-1] - x[0] < _LEAST_FRAMES_FOR_TEMPO:
+    x, misses = two.eighths[inside[near]] / EIGHTHS, misses[near]
+    if x.max() - x.min() < _LEAST_FRAMES_FOR_TEMPO:
         return replace(line, offset=line.offset + float(np.median(misses)))
     middle = float(x.mean())
     slope = shift = 0.0

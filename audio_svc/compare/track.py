@@ -12,7 +12,9 @@ from audio_svc.fingerprint import Outline
 from audio_svc.fingerprint.spectrum import BANDS
 
 REACH_FRAMES: Final = 6
-NOWHERE: Final = 99
+EIGHTHS: Final = 8
+"""Times are known to a quarter of a frame, so the middle of a quarter lies on an eighth."""
+NOWHERE: Final = 127
 """The distance to a peak that is not within reach."""
 _BAND_TOLERANCE: Final = 1
 _MARGIN_BANDS: Final = 2
@@ -30,9 +32,10 @@ class Track:
 
     def __init__(self, outline: Outline) -> None:
         self.peaks = outline.peaks
+        self.eighths = EIGHTHS * outline.peaks.frames + 2 * outline.peaks.quarters - 3
         self.frame_count = outline.frame_count
         self.duration_seconds = outline.duration_seconds
-        self._crowding: dict[int, tuple[Any, Any, float]] = {}
+        self._crowding: dict[float, tuple[Any, Any, float]] = {}
 
     def __len__(self) -> int:
         return len(self.peaks)
@@ -47,13 +50,14 @@ class Track:
 
     @cached_property
     def _distances(self) -> NDArray[np.int8]:
-        """For every frame and band how many frames later the nearest peak lies, within a band of it."""
+        """For every frame and band how many eighths of a frame later the nearest peak lies, within a band of it."""
         table = np.full((self.frame_count + 2 * REACH_FRAMES, BANDS + 2 * _MARGIN_BANDS), NOWHERE, np.int8)
+        past_middle = 2 * self.peaks.quarters - 3
         rows, columns = self.peaks.frames + REACH_FRAMES, self.peaks.bands + _MARGIN_BANDS
         for distance in range(REACH_FRAMES, -1, -1):
             for later in {-distance, distance}:
                 for across in (-_BAND_TOLERANCE, _BAND_TOLERANCE, 0):
-                    table[rows - later, columns + across] = later
+                    table[rows - later, columns + across] = EIGHTHS * later + past_middle
         return table[REACH_FRAMES:-REACH_FRAMES, _MARGIN_BANDS:-_MARGIN_BANDS]
 
     def contains(self, frames: Indices, bands: Indices) -> NDArray[np.bool_]:
@@ -61,13 +65,13 @@ class Track:
         return inside
 
     def distances(self, frames: Indices, bands: Indices) -> Indices:
-        """From places within the track to the nearest peak, in frames; NOWHERE where none is in reach."""
+        """From places within the track to the nearest peak, in eighths of a frame; NOWHERE where none is in reach."""
         return self._distances[frames, bands].astype(np.int64)
 
-    def chance(self, frames: Indices, bands: Indices, tolerance: int) -> NDArray[np.float64]:
-        """How likely a peak lies within the tolerance of each place, from how crowded its frame and its band are."""
+    def chance(self, frames: Indices, bands: Indices, tolerance: float) -> NDArray[np.float64]:
+        """How likely a peak lies within the tolerance (in frames) of each place, from how crowded its frame and its band are."""
         if tolerance not in self._crowding:
-            near = np.abs(self._distances) <= tolerance
+            near = np.abs(self._distances) <= tolerance * EIGHTHS
             by_frame = np.convolve(near.mean(axis=1), np.full(3, 1 / 3), "same")
             self._crowding[tolerance] = by_frame, near.mean(axis=0), max(float(near.mean()), 1e-6)
         by_frame, by_band, overall = self._crowding[tolerance]

@@ -69,12 +69,12 @@ def read_outline(payload: bytes) -> Outline:
 
 
 def _packed(peaks: Constellation) -> bytes:
-    """Three bytes a peak: frames since the one before, band, level; pauses too long for one byte are entries of their own."""
+    """Three bytes a peak: frames since the one before, band, level and quarter of the frame; pauses too long for one byte are entries of their own."""
     steps = np.diff(peaks.frames, prepend=0)
     pauses = steps // _PAUSE
     entries = np.arange(len(peaks)) + np.cumsum(pauses)
     packed = np.full((int(len(peaks) + pauses.sum()), _PEAK_BYTES), (_PAUSE, _PAUSE, 0), np.uint8)
-    packed[entries] = np.stack([steps % _PAUSE, peaks.bands, peaks.levels], axis=1)
+    packed[entries] = np.stack([steps % _PAUSE, peaks.bands, peaks.levels * 4 + peaks.quarters], axis=1)
     return packed.tobytes()
 
 
@@ -82,7 +82,7 @@ def _unpacked(packed: bytes) -> Constellation:
     entries = np.frombuffer(packed, np.uint8).reshape(-1, _PEAK_BYTES).astype(np.int64)
     frames = np.cumsum(entries[:, 0])
     is_peak = entries[:, 1] != _PAUSE
-    return Constellation(frames[is_peak], entries[is_peak, 1], entries[is_peak, 2])
+    return Constellation(frames[is_peak], entries[is_peak, 2] % 4, entries[is_peak, 1], entries[is_peak, 2] // 4)
 
 
 def _are_possible(peaks: Constellation, frames: int) -> bool:

@@ -15,7 +15,8 @@ MAX_PEAKS_PER_WINDOW: Final = 22
 WINDOW_FRAMES: Final = 25
 _NEIGHBOURHOOD: Final = np.ones((11, 13), np.uint8)
 _MIN_LEVEL: Final = np.float32(0.25)
-_LEVEL_STEPS: Final = 32.0
+_LEVEL_STEPS: Final = 8.0
+MAX_LEVEL: Final = 63
 _SILENCE: Final = float(np.log(3e-5))
 """Of a full-scale tone's magnitude: the last bit of 16."""
 _BELOW_LOUD: Final = 7.0
@@ -24,9 +25,10 @@ _BELOW_LOUD: Final = 7.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Constellation:
-    """Peaks; a level is what stands out of the band's mean, in 1/32 nepers."""
+    """Peaks: in which frame and which quarter of it, in which band, and how far out of the band's mean, in eighths of a neper."""
 
     frames: NDArray[np.int64]
+    quarters: NDArray[np.int64]
     bands: NDArray[np.int64]
     levels: NDArray[np.int64]
 
@@ -47,8 +49,17 @@ def find_peaks(samples: NDArray[np.float32]) -> Constellation:
     ranked = window[order]
     rank = np.arange(len(ranked)) - np.searchsorted(ranked, ranked, side="left")
     kept = np.sort(order[rank < MAX_PEAKS_PER_WINDOW])
-    levels = (values[kept] * _LEVEL_STEPS).clip(0, 255).astype(np.int64)
-    return Constellation(frames[kept].astype(np.int64), bands[kept].astype(np.int64), levels)
+    frames, bands = frames[kept].astype(np.int64), bands[kept].astype(np.int64)
+    levels = (values[kept] * _LEVEL_STEPS).clip(0, MAX_LEVEL).astype(np.int64)
+    return Constellation(frames, _quarters(level, frames, bands), bands, levels)
+
+
+def _quarters(level: Floats, frames: NDArray[np.int64], bands: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Where in its frame each peak has its top, by a parabola through it and its neighbours in time."""
+    before, top, after = (level[np.clip(frames + step, 0, len(level) - 1), bands].astype(np.float64) for step in (-1, 0, 1))
+    offset = (before - after) / np.minimum(2 * (before - 2 * top + after), -1e-9)
+    quarters: NDArray[np.int64] = np.floor((offset + 0.5) * 4).clip(0, 3).astype(np.int64)
+    return quarters
 
 
 def _sounding(logs: Floats) -> NDArray[np.bool_]:
