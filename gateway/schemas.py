@@ -56,11 +56,15 @@ class RegionBody(msgspec.Struct, kw_only=True):
 
 
 class TransformBody(msgspec.Struct, kw_only=True):
-    mirrored: bool
-    rotation_degrees: float
-    scale: float
-    matrix: list[float]
-    crop: BoxBody | None
+    """Of pictures the first five, of sounds the last two: what either can be changed by."""
+
+    mirrored: bool | UnsetType = UNSET
+    rotation_degrees: float | UnsetType = UNSET
+    scale: float | UnsetType = UNSET
+    matrix: list[float] | UnsetType = UNSET
+    crop: BoxBody | UnsetType | None = UNSET
+    pitch_semitones: float | UnsetType = UNSET
+    tempo: float | UnsetType = UNSET
 
 
 class CoverageBody(msgspec.Struct, kw_only=True):

@@ -41,16 +41,21 @@ def excess(agrees: NDArray[np.bool_], chance: NDArray[np.float64]) -> Excess:
     return Excess(len(agrees), int(agrees.sum()), float(chance.sum()), float((chance * (1 - chance)).sum()))
 
 
-def stand_out(votes: Floats, reach: int) -> Floats:
-    """Deviations of each cell of a table of votes above what its row and its column lead one to expect.
+def standing_out(votes: Floats, reach: int, least: float) -> tuple[NDArray[np.intp], Floats]:
+    """The cells of a table of votes that lie at least so many deviations above what their row and column lead one to expect.
 
     A row is full where all is alike in one way (a steady chord), a column where all is alike in another (a common beat):
     only what is more than both is a coincidence of the two. `reach` cells to either side make a row's mean.
+    Flat indices, the most outstanding first.
     """
     width = 2 * reach + 1
     rows = cv2.blur(votes, (width, 1), borderType=cv2.BORDER_REFLECT)
-    columns = cv2.blur(votes.mean(axis=0, keepdims=True), (3, 1))
     overall = cv2.blur(rows.mean(axis=0, keepdims=True), (width, 1), borderType=cv2.BORDER_REFLECT) + np.float32(1e-3)
-    expected = rows * (columns / overall)
-    deviations: Floats = (votes - expected) / np.sqrt(expected + np.float32(_LEAST_VARIANCE))
-    return deviations
+    columns = cv2.blur(votes.mean(axis=0, keepdims=True), (3, 1)) / overall
+    cells = np.flatnonzero(votes.ravel() >= least * np.sqrt(_LEAST_VARIANCE))
+    expected = rows.ravel()[cells] * columns[0][cells % votes.shape[1]]
+    deviations = (votes.ravel()[cells] - expected) / np.sqrt(expected + np.float32(_LEAST_VARIANCE))
+    enough = deviations >= least
+    cells, deviations = cells[enough], deviations[enough]
+    order = np.argsort(-deviations, kind="stable")
+    return cells[order], deviations[order]

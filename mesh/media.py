@@ -112,6 +112,14 @@ class Transform:
 
 
 @dataclass(frozen=True, slots=True)
+class SoundTransform:
+    """What was done to the source's sound to make the target's: higher (above 0) or lower, faster (above 1) or slower."""
+
+    pitch_semitones: float = 0.0
+    tempo: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class Coverage:
     """The share of each asset's content that was found in the other."""
 
@@ -126,7 +134,7 @@ class Comparison:
     score: float
     segments: tuple[Segment, ...] = ()
     regions: tuple[Region, ...] = ()
-    transform: Transform | None = None
+    transform: Transform | SoundTransform | None = None
     coverage: Coverage = Coverage(0.0, 0.0)
 
 
@@ -141,7 +149,7 @@ class MatchResult:
     media_type: MediaType
     matched_segments: tuple[Segment, ...] = ()
     regions: tuple[Region, ...] = ()
-    transform: Transform | None = None
+    transform: Transform | SoundTransform | None = None
     coverage: Coverage | None = None
     hashes: tuple[dict[str, str], dict[str, str]] | None = None
     timings: dict[str, float] = field(default_factory=dict)

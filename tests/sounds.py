@@ -1,4 +1,4 @@
-"""Sounds for tests, drawn from a seed: speech-like, music-like, drums, noise, a jingle; edits of them; and files of every type that is read."""
+"""Sounds for tests, drawn from a seed: speech-like, music-like, drums, noise, a jingle; edits of them; and files of every type read."""
 
 from __future__ import annotations
 
@@ -46,15 +46,21 @@ def speech(seed: int, seconds: float = 20.0, *, text: int | None = None, rate: i
     time = 0.1
     while time < seconds:
         for _ in range(int(words.integers(2, 7))):
-            length = float(words.uniform(0.1, 0.28)) * pace * float(voice.uniform(0.85, 1.15))
+            length = float(words.uniform(0.1, 0.28)) * pace * float(voice.uniform(0.6, 1.4))
             formants = words.uniform((300, 900, 2300), (800, 2200, 3200)) * tract
             if words.random() < 0.45:
-                hiss = _band(voice.standard_normal(int(0.07 * rate)), float(words.uniform(2500, 4500)), float(words.uniform(5000, 7500)), rate)
+                hiss = _band(
+                    voice.standard_normal(int(0.07 * rate)), float(words.uniform(2500, 4500)), float(words.uniform(5000, 7500)), rate
+                )
                 _add(out, 0.4 * hiss * np.hanning(len(hiss)), time * rate)
                 time += 0.05
-            _add(out, _syllable(pitch * float(words.uniform(0.85, 1.25)), float(words.uniform(-0.3, 0.3)), formants, length, rate), time * rate)
+            _add(
+                out,
+                _syllable(pitch * float(voice.uniform(0.85, 1.25)), float(voice.uniform(-0.3, 0.3)), formants, length, rate),
+                time * rate,
+            )
             time += length
-        time += float(words.uniform(0.12, 0.5)) * pace
+        time += float(words.uniform(0.12, 0.5) * voice.uniform(0.5, 1.5))
     return _levelled(out[: int(seconds * rate)])
 
 
@@ -102,7 +108,9 @@ def jingle(seed: int, seconds: float = 1.0, *, rate: int = RATE) -> Samples:
     for at in np.arange(0, seconds, 0.15):
         t = np.arange(len(out) - int(at * rate)) / rate
         hertz = 1047 * 2 ** (float(random.choice((0, 4, 7, 12, 16))) / 12)
-        out[int(at * rate) :] += (np.exp(-7 * t) * (np.sin(2 * np.pi * hertz * t) + 0.4 * np.sin(2 * np.pi * 2.76 * hertz * t))).astype(np.float32)
+        out[int(at * rate) :] += (np.exp(-7 * t) * (np.sin(2 * np.pi * hertz * t) + 0.4 * np.sin(2 * np.pi * 2.76 * hertz * t))).astype(
+            np.float32
+        )
     return _levelled(out)
 
 
@@ -184,7 +192,9 @@ def encoded(samples: Samples, kind: str = "wav", *, rate: int = RATE, bit_rate: 
         stream.codec_context.options = {"strict": "experimental"}
         if bit_rate or kind == "wma":
             stream.bit_rate = bit_rate or 32_000
-        resampler = av.AudioResampler(format=stream.format, layout=layout, rate=stream.rate, frame_size=stream.codec_context.frame_size or 4096)
+        resampler = av.AudioResampler(
+            format=stream.format, layout=layout, rate=stream.rate, frame_size=stream.codec_context.frame_size or 4096
+        )
         whole = av.AudioFrame.from_ndarray(planes, format="fltp", layout=layout)
         whole.sample_rate = rate
         for frame in [*resampler.resample(whole), *resampler.resample(None)]:

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from audio_svc.compare.evidence import coverages, part_evidence, total_evidence
-from audio_svc.compare.parts import MIN_DEVIATIONS, Part
+from typing import Final
+
+from audio_svc.compare.evidence import BANDS_PER_SEMITONE, coverages, part_evidence, total_evidence
+from audio_svc.compare.parts import Part
 from audio_svc.compare.track import Track
-from mesh.media import Comparison, Coverage, Segment
+from matching.segments import Span
+from mesh.media import Comparison, Coverage, Segment, SoundTransform
+
+MIN_SHOWN_EVIDENCE: Final = 0.4
+"""A stretch that is less sure is not pointed at; one that is may be shown though it covers too little for a match."""
+_DIGITS: Final = 3
+"""Milliseconds; the frames are twenty of them."""
 
 
 def describe(parts: list[Part], one: Track, two: Track, *, swapped: bool) -> Comparison:
@@ -14,11 +22,28 @@ def describe(parts: list[Part], one: Track, two: Track, *, swapped: bool) -> Com
         return Comparison(0.0)
     covered = coverages(parts, one, two)
     score = total_evidence(parts, covered)
-    if max(part.deviations for part in parts) < MIN_DEVIATIONS:
-        return Comparison(score)
-    segments = []
-    for part in parts:
-        source, target = (part.two, part.one) if swapped else (part.one, part.two)
-        segments.append(Segment(source.start, source.end, target.start, target.end, part_evidence(part)))
-    segments.sort(key=lambda s: (s.source_start, s.target_start))
-    return Comparison(score, segments=tuple(segments), coverage=Coverage(*(covered[::-1] if swapped else covered)))
+    segments = [_segment(part, swapped=swapped) for part in parts if part_evidence(part) >= MIN_SHOWN_EVIDENCE]
+    if not segments:
+        return Comparison(min(score, MIN_SHOWN_EVIDENCE))
+    segments.sort(key=lambda segment: (segment.source_start, segment.target_start))
+    return Comparison(
+        score,
+        segments=tuple(segments),
+        transform=_transform(parts[0], swapped=swapped),
+        coverage=Coverage(*(covered[::-1] if swapped else covered)),
+    )
+
+
+def _segment(part: Part, *, swapped: bool) -> Segment:
+    source, target = (part.two, part.one) if swapped else (part.one, part.two)
+    return Segment(*_rounded(source), *_rounded(target), part_evidence(part))
+
+
+def _rounded(span: Span) -> tuple[float, float]:
+    return round(span.start, _DIGITS), round(span.end, _DIGITS)
+
+
+def _transform(part: Part, *, swapped: bool) -> SoundTransform:
+    """From source to target, as the surest part has it."""
+    semitones, tempo = -part.pitch / BANDS_PER_SEMITONE, part.line.tempo
+    return SoundTransform(-semitones, 1 / tempo) if swapped else SoundTransform(semitones, tempo)

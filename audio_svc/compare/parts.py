@@ -5,13 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from audio_svc.compare.proof import Finding, examine
+import numpy as np
+from numpy.typing import NDArray
+
+from audio_svc.compare.proof import COARSE, SHARP, Finding, bend, examine, test
 from audio_svc.compare.track import Track
 from audio_svc.compare.votes import VOTERS_PER_SECOND, Line, propose, vote
 from audio_svc.fingerprint.spectrum import FRAME_SECONDS
 from matching.segments import Span, split_at_gaps, uncovered_share
 
-EXAMINED: Final = 12
+EXAMINED: Final = 16
+PLAIN_DEVIATIONS: Final = 30.0
+PLAIN_COVERAGE: Final = 0.8
+"""Who finds that much of either side at the tempo as it is need not try others."""
 OTHER_PLACES: Final = 10
 MIN_DEVIATIONS: Final = 7.0
 """Below it a stretch is not worth pointing at."""
@@ -20,8 +26,12 @@ _AS_GOOD: Final = 0.75
 """A stretch heard a second time must be about as true as the first: a loop, not music that repeats itself."""
 _GAP_CELL_FRAMES: Final = 25
 _MIN_GAP_FRAMES: Final = 100
-_MIN_GAP_LOSS: Final = 12.0
-_EDGE_SECONDS: Final = 0.3
+_MIN_GAP_LOSS: Final = 40.0
+_EDGE_SECONDS: Final = 0.5
+_SAME_EDGE_SECONDS: Final = 0.5
+"""Where both sounds begin, or both end, within so much of each other, it is more likely that little or nothing was cut."""
+_SHORT_SECONDS: Final = 1.0
+_SILENT_PEAKS_PER_SECOND: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,25 +43,39 @@ class Part:
     two: Span
     share: float
     deviations: float
+    pitch: float
+    """In bands, finer than the line has it."""
+    sharp_share: float
+    rough_share: float
+    """The share if a peak may be off by 10 ms only, and by 80 ms: a copy keeps its time, another take of the same tune does not."""
 
 
 def shared_parts(one: Track, two: Track) -> list[Part]:
     """The stretches in common, the surest first."""
-    findings = [finding for proposal in propose(one, two)[:EXAMINED] if (finding := examine(one, two, proposal.line))]
-    if not findings:
+    findings: list[Finding] = []
+    for proposals in propose(one, two):
+        findings += [finding for line in proposals[:EXAMINED] if (finding := examine(one, two, line))]
+        best = max(findings, key=lambda finding: finding.excess.deviations, default=None)
+        if best and best.excess.deviations >= PLAIN_DEVIATIONS and _covers(best, one, two) >= PLAIN_COVERAGE:
+            break
+    if best is None:
         return []
-    best = max(findings, key=lambda finding: finding.excess.deviations)
-    accepted = _parts(best, one, two)
-    if best.excess.deviations < MIN_DEVIATIONS:
-        return accepted
-    voters = one.strongest(VOTERS_PER_SECOND), two.strongest(VOTERS_PER_SECOND)
-    elsewhere = vote(one, two, voters, best.line.tempo, most=OTHER_PLACES, pitch=best.line.pitch)
-    findings += [finding for proposal in elsewhere if (finding := examine(one, two, proposal.line))]
-    candidates = [part for finding in findings if finding is not best for part in _parts(finding, one, two)]
-    for part in sorted(candidates, key=lambda part: -part.deviations):
+    if best.excess.deviations >= MIN_DEVIATIONS:
+        voters = one.strongest(VOTERS_PER_SECOND), two.strongest(VOTERS_PER_SECOND)
+        elsewhere = vote(one, two, voters, best.line.tempo, most=OTHER_PLACES, pitch=best.line.pitch)
+        findings += [finding for line in elsewhere if (finding := examine(one, two, line))]
+    candidates = [part for finding in findings for part in _parts(finding, one, two)]
+    candidates.sort(key=lambda part: -part.deviations)
+    accepted = candidates[:1]
+    for part in candidates[1:]:
         if part.deviations >= MIN_DEVIATIONS and _is_new(part, accepted):
             accepted.append(part)
     return accepted
+
+
+def _covers(finding: Finding, one: Track, two: Track) -> float:
+    length = finding.span.length * FRAME_SECONDS
+    return length / max(min(one.duration_seconds, two.duration_seconds * finding.line.tempo), 1e-9)
 
 
 def _is_new(part: Part, accepted: list[Part]) -> bool:
@@ -69,22 +93,35 @@ def _parts(finding: Finding, one: Track, two: Track) -> list[Part]:
     parts = []
     for span in spans:
         excess = trial.within(span)
+        shares = [max(test(one, two, finding.line, tolerance).within(span).share, 0.0) for tolerance in (SHARP, COARSE)]
+        pitch = finding.line.pitch + bend(one, two, finding.line, span)
         first, second = _to_the_edges(span, finding, one, two)
-        parts.append(Part(finding.line, first, second, excess.share, excess.deviations))
+        parts.append(Part(finding.line, first, second, excess.share, excess.deviations, pitch, *shares))
     return sorted(parts, key=lambda part: -part.deviations)
 
 
 def _to_the_edges(span: Span, finding: Finding, one: Track, two: Track) -> tuple[Span, Span]:
-    """In seconds of either side; where one of them begins or ends close by, or nothing more is to be heard, up to there."""
-    line, times = finding.line, finding.trial.times
-    earliest = max(0.0, line.offset * FRAME_SECONDS)
-    latest = min(one.duration_seconds, two.duration_seconds * line.tempo + line.offset * FRAME_SECONDS)
+    """In seconds of either side, and up to where the two begin or end if that is close by, or if one of them is silent up to there."""
+    line = finding.line
+    shift = line.offset * FRAME_SECONDS
+    end_2 = two.duration_seconds * line.tempo + shift
+    earliest, latest = max(0.0, shift), min(one.duration_seconds, end_2)
     start, end = span.start * FRAME_SECONDS, span.end * FRAME_SECONDS
-    if start - earliest <= _EDGE_SECONDS or not (times < span.start).any():
+    times_1, times_2 = one.peaks.frames * FRAME_SECONDS, two.peaks.frames * FRAME_SECONDS * line.tempo + shift
+    before_1, before_2 = ((earliest <= times) & (times < start) for times in (times_1, times_2))
+    after_1, after_2 = ((end < times) & (times <= latest) for times in (times_1, times_2))
+    if _reaches(start - earliest, abs(shift), before_1, before_2):
         start = earliest
-    if latest - end <= _EDGE_SECONDS or not (times > span.end).any():
+    if _reaches(latest - end, abs(one.duration_seconds - end_2), after_1, after_2):
         end = latest
     start, end = max(start, earliest), min(end, latest)
-    shift = line.offset * FRAME_SECONDS
     second = Span(max(0.0, (start - shift) / line.tempo), min(two.duration_seconds, (end - shift) / line.tempo))
     return Span(start, end), second
+
+
+def _reaches(gap: float, apart: float, beyond_1: NDArray[np.bool_], beyond_2: NDArray[np.bool_]) -> bool:
+    """Whether what is left to the edge belongs to the stretch: it is short, or both sides end there and one of them is silent."""
+    heard = int(beyond_1.sum()), int(beyond_2.sum())
+    if gap <= _EDGE_SECONDS or max(heard) == 0:
+        return True
+    return apart <= _SAME_EDGE_SECONDS and (gap <= _SHORT_SECONDS or min(heard) <= 1 + _SILENT_PEAKS_PER_SECOND * gap)

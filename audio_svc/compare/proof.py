@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from audio_svc.compare.track import EIGHTHS, Track
 from audio_svc.compare.votes import Line
+from audio_svc.fingerprint.spectrum import BANDS
 from matching.segments import Span, heaviest_span
 from matching.significance import Excess, excess
 
 COARSE: Final = 4.0
 FINE: Final = 1.25
-"""Frames that a peak may be off: while the line is rough, and once it is fitted."""
-HOPELESS_DEVIATIONS: Final = 4.0
+SHARP: Final = 0.5
+"""Frames that a peak may be off: while the line is rough, once it is fitted, and to tell a copy from another take."""
+HOPELESS_DEVIATIONS: Final = 4.5
 _FIRST_SHARE: Final = 0.4
 _SHARE_OF_TRUE: Final = 0.75
 _LEAST_SHARE: Final = 0.3
+_MOST_SHARE: Final = 0.5
+"""Of the peaks near a cut fewer agree, as what lies beyond it is heard in them as well."""
 _LEAST_ABOVE_CHANCE: Final = 0.05
 _FIT_TOLERANCES: Final = (5, 4, 2, 1.5)
 _LEAST_HITS: Final = 6
@@ -42,9 +46,7 @@ class Trial:
     def weights(self, share: float) -> NDArray[np.float64]:
         """Log likelihood of each outcome where `share` of the peaks are common, against chance."""
         expected = np.clip(share, self.chance + _LEAST_ABOVE_CHANCE, 0.95)
-        weights: NDArray[np.float64] = np.where(
-            self.agrees, np.log(expected / self.chance), np.log((1 - expected) / (1 - self.chance))
-        )
+        weights: NDArray[np.float64] = np.where(self.agrees, np.log(expected / self.chance), np.log((1 - expected) / (1 - self.chance)))
         return weights
 
 
@@ -73,7 +75,7 @@ def examine(one: Track, two: Track, line: Line) -> Finding | None:
         span = wider
     trial = test(one, two, line, FINE)
     span = heaviest_span(trial.times, trial.weights(_LEAST_SHARE)) or span
-    share = max(_LEAST_SHARE, _SHARE_OF_TRUE * trial.within(span).share)
+    share = min(max(_LEAST_SHARE, _SHARE_OF_TRUE * trial.within(span).share), _MOST_SHARE)
     span = heaviest_span(trial.times, trial.weights(share)) or span
     return Finding(line, span, trial.within(span), trial)
 
@@ -92,10 +94,21 @@ def test(one: Track, two: Track, line: Line, tolerance: float) -> Trial:
     return Trial(np.concatenate(times), np.concatenate(agrees), np.concatenate(chance))
 
 
-def _landings(one: Track, two: Track, line: Line) -> list[tuple[Track, Track, NDArray[np.float64], NDArray[np.int64]]]:
+def bend(one: Track, two: Track, line: Line, span: Span) -> float:
+    """By what part of a band the pitch lies beside the line's, from how many peaks meet a band lower, at it, and a band higher."""
+    _, _, exact, bands = _landings(one, two, line)[0]
+    frames = np.rint(exact / EIGHTHS).astype(np.int64)
+    inside = one.contains(frames, bands) & (frames >= span.start) & (frames <= span.end)
+    landed = (frames * BANDS + bands)[inside]
+    places = one.peaks.frames * BANDS + one.peaks.bands
+    lower, level, higher = (sum(int(np.isin(landed + early * BANDS + aside, places).sum()) for early in (-1, 0, 1)) for aside in (-1, 0, 1))
+    return (higher - lower) / max(lower + level + higher, 1)
+
+
+def _landings(one: Track, two: Track, line: Line) -> list[tuple[Track, Track, NDArray[np.floating[Any]], NDArray[np.int64]]]:
     """Where the peaks of each side land in the other, in eighths of a frame and in bands."""
-    forth = two.eighths * line.tempo + EIGHTHS * line.offset
-    back = (one.eighths - EIGHTHS * line.offset) / line.tempo
+    forth: NDArray[np.floating[Any]] = two.eighths * line.tempo + EIGHTHS * line.offset
+    back: NDArray[np.floating[Any]] = (one.eighths - EIGHTHS * line.offset) / line.tempo
     return [(one, two, forth, two.peaks.bands + line.pitch), (two, one, back, one.peaks.bands - line.pitch)]
 
 

@@ -75,7 +75,8 @@ class Track:
             by_frame = np.convolve(near.mean(axis=1), np.full(3, 1 / 3), "same")
             self._crowding[tolerance] = by_frame, near.mean(axis=0), max(float(near.mean()), 1e-6)
         by_frame, by_band, overall = self._crowding[tolerance]
-        return np.clip(by_frame[frames] * by_band[bands] / overall, _LEAST_CHANCE, _MOST_CHANCE)
+        chance: NDArray[np.float64] = np.clip(by_frame[frames] * by_band[bands] / overall, _LEAST_CHANCE, _MOST_CHANCE)
+        return chance
 
     @cached_property
     def active(self) -> NDArray[np.bool_]:

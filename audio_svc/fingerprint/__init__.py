@@ -11,6 +11,7 @@ import numpy as np
 from audio_svc.decode import Sound
 from audio_svc.fingerprint.peaks import MAX_PEAKS_PER_WINDOW, WINDOW_FRAMES, Constellation, find_peaks
 from audio_svc.fingerprint.spectrum import BANDS, FRAME_SECONDS
+from audio_svc.fingerprint.triplets import Terms, query_terms, stored_terms
 from mesh.errors import FingerprintMismatch, InvalidRequest
 
 ALGORITHM: Final = "mediamesh-audio"
@@ -20,8 +21,10 @@ MAX_SECONDS: Final = 320.0
 """Nothing longer is taken, so nothing longer can have been written."""
 MIN_INFORMATION: Final = 0.02
 """Below it there is nothing to tell one sound from another: silence, a steady tone, hum."""
-FULL_INFORMATION_PEAKS: Final = 200
-"""About five seconds of speech or music."""
+FULL_INFORMATION_MOMENTS: Final = 60
+"""Frames in which something begins or changes: some three seconds of speech, ten of slow music."""
+_EDGE_FRAMES: Final = 6
+"""Where a sound begins or ends there is always a peak."""
 
 _HEAD: Final = struct.Struct("<Bdf")
 _PEAK_BYTES: Final = 3
@@ -50,7 +53,9 @@ def frame_count(duration_seconds: float) -> int:
 def outline(sound: Sound) -> bytes:
     """Layer 0: all that is compared."""
     peaks = find_peaks(sound.samples)
-    information = min(1.0, len(peaks) / FULL_INFORMATION_PEAKS)
+    moments = np.unique(peaks.frames)
+    moments = moments[(moments > _EDGE_FRAMES) & (moments < frame_count(sound.duration_seconds) - _EDGE_FRAMES)]
+    information = min(1.0, len(moments) / FULL_INFORMATION_MOMENTS)
     return _HEAD.pack(VERSION, sound.duration_seconds, information) + _packed(peaks)
 
 
@@ -68,8 +73,23 @@ def read_outline(payload: bytes) -> Outline:
     return Outline(duration, information, peaks)
 
 
+def detail() -> bytes:
+    """Layer 1 adds terms alone, which stand beside the layers."""
+    return bytes([VERSION])
+
+
+def terms(outline_layer: bytes) -> Terms:
+    """What an index keeps of the sound."""
+    return stored_terms(read_outline(outline_layer).peaks)
+
+
+def terms_to_ask_for(outline_layer: bytes) -> Terms:
+    """What an index is asked for to find the sound, or what it was made from."""
+    return query_terms(read_outline(outline_layer).peaks)
+
+
 def _packed(peaks: Constellation) -> bytes:
-    """Three bytes a peak: frames since the one before, band, level and quarter of the frame; pauses too long for one byte are entries of their own."""
+    """Three bytes a peak: frames since the one before, band, level with quarter; a pause too long for one byte has entries of its own."""
     steps = np.diff(peaks.frames, prepend=0)
     pauses = steps // _PAUSE
     entries = np.arange(len(peaks)) + np.cumsum(pauses)

@@ -11,16 +11,14 @@ from numpy.typing import NDArray
 
 from audio_svc.fingerprint.spectrum import Floats, levelled, magnitudes
 
-MAX_PEAKS_PER_WINDOW: Final = 22
+MAX_PEAKS_PER_WINDOW: Final = 26
 WINDOW_FRAMES: Final = 25
 _NEIGHBOURHOOD: Final = np.ones((11, 13), np.uint8)
 _MIN_LEVEL: Final = np.float32(0.25)
 _LEVEL_STEPS: Final = 8.0
 MAX_LEVEL: Final = 63
-_SILENCE: Final = float(np.log(3e-5))
-"""Of a full-scale tone's magnitude: the last bit of 16."""
-_BELOW_LOUD: Final = 7.0
-"""Nepers (60 dB) below the loud parts there is only noise."""
+_SOUNDING: Final = np.float32(0.7)
+"""Nepers above the floor."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,10 +36,10 @@ class Constellation:
 
 def find_peaks(samples: NDArray[np.float32]) -> Constellation:
     """At most MAX_PEAKS_PER_WINDOW in every half second, the highest."""
-    logs = magnitudes(samples)
+    logs, above_floor = magnitudes(samples)
     level = levelled(logs)
     highest = cv2.dilate(level, _NEIGHBOURHOOD, borderType=cv2.BORDER_REPLICATE)
-    found = (level == highest) & (level > _MIN_LEVEL) & _sounding(logs)[:, None]
+    found = (level == highest) & (level > _MIN_LEVEL) & (above_floor > _SOUNDING)[:, None]
     frames, bands = np.nonzero(found)
     values = level[frames, bands]
     window = frames // WINDOW_FRAMES
@@ -60,9 +58,3 @@ def _quarters(level: Floats, frames: NDArray[np.int64], bands: NDArray[np.int64]
     offset = (before - after) / np.minimum(2 * (before - 2 * top + after), -1e-9)
     quarters: NDArray[np.int64] = np.floor((offset + 0.5) * 4).clip(0, 3).astype(np.int64)
     return quarters
-
-
-def _sounding(logs: Floats) -> NDArray[np.bool_]:
-    loudness = logs.max(axis=1)
-    sounding: NDArray[np.bool_] = loudness > max(_SILENCE, float(np.percentile(loudness, 95)) - _BELOW_LOUD)
-    return sounding

@@ -21,7 +21,11 @@ _WINDOW: Final = 2048
 _BLOCK_FRAMES: Final = 512
 _MEAN_FRAMES: Final = 101
 """Two seconds: takes out equalisers, hum and steady tones, leaves notes and syllables."""
-_FLOOR: Final = np.float32(1e-5)
+_LOUD_PERCENTILE: Final = 95
+FLOOR: Final = 3e-4
+"""Of the loud frames' highest band, 70 dB below it: what is weaker is noise, or what codecs leave out."""
+_SILENCE: Final = 3e-6
+"""Of a full-scale tone: the noise of 16 bits, as each band has it."""
 
 Floats = NDArray[Any]
 # float32 throughout; cv2's stubs cannot say so.
@@ -34,25 +38,29 @@ def _filters() -> Floats:
     centres = LOWEST_HZ * 2 ** (np.arange(BANDS) / BANDS_PER_OCTAVE)
     widths = np.maximum(centres * (2 ** (1 / BANDS_PER_OCTAVE) - 1), frequencies[1])
     filters = np.maximum(0, 1 - np.abs(frequencies[None, :used] - centres[:, None]) / widths[:, None])
-    return (filters / filters.sum(axis=1, keepdims=True)).T.astype(np.float32)
+    normal: Floats = (filters / filters.sum(axis=1, keepdims=True)).T.astype(np.float32)
+    return normal
 
 
 _FILTERS: Final = _filters()
 _HANN: Final = (np.hanning(_WINDOW) / (_WINDOW / 4)).astype(np.float32)
 
 
-def magnitudes(samples: NDArray[np.float32]) -> Floats:
-    """Frames by bands: log of the magnitude, 0 for a full-scale tone."""
+def magnitudes(samples: NDArray[np.float32]) -> tuple[Floats, Floats]:
+    """Frames by bands, the log of the magnitude; and each frame's highest above the floor: 0 where it is silent."""
     frames = len(samples) // _HOP + 1
-    padded = np.zeros((frames - 1) * _HOP + _WINDOW, np.float32)
-    padded[_WINDOW // 2 : _WINDOW // 2 + len(samples)] = samples[: len(padded) - _WINDOW // 2]
-    windows = np.lib.stride_tricks.sliding_window_view(padded, _WINDOW)[::_HOP]
-    logs = np.empty((frames, BANDS), np.float32)
+    # Mirrored at its ends, so that a clip does not begin with a knock that the whole does not have.
+    padded = np.pad(samples, (_WINDOW // 2, _WINDOW), "symmetric") if len(samples) else np.zeros(_WINDOW, np.float32)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, _WINDOW)[::_HOP][:frames]
+    bands = np.empty((frames, BANDS), np.float32)
     for start in range(0, frames, _BLOCK_FRAMES):
         spectrum = np.fft.rfft(windows[start : start + _BLOCK_FRAMES] * _HANN, axis=1)[:, : len(_FILTERS)]
         amplitude = cv2.magnitude(np.ascontiguousarray(spectrum.real), np.ascontiguousarray(spectrum.imag))
-        np.log(amplitude @ _FILTERS + _FLOOR, out=logs[start : start + _BLOCK_FRAMES])
-    return logs
+        np.matmul(amplitude, _FILTERS, out=bands[start : start + _BLOCK_FRAMES])
+    highest = bands.max(axis=1)
+    floor = np.float32(max(_SILENCE, FLOOR * float(np.percentile(highest, _LOUD_PERCENTILE))))
+    np.log(np.add(bands, floor, out=bands), out=bands)
+    return bands, np.log(np.maximum(highest / floor, np.float32(1.0)))
 
 
 def levelled(logs: Floats) -> Floats:

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import msgspec
 import pytest
 
 from gateway.schemas import MatchBody, MatchRequest, match_body, read_match_request
 from mesh.errors import InvalidRequest
-from mesh.media import Box, Confidence, Coverage, Include, MatchResult, MediaType, Profile, Region, Transform, Transforms
+from mesh.media import Box, Confidence, Coverage, Include, MatchResult, MediaType, Profile, Region, SoundTransform, Transform, Transforms
 
 URLS = {"source_url": "http://a.example/1.jpg", "target_url": "http://a.example/2.jpg"}
 BOX = Box(0.0, 0.0, 0.5, 0.5)
@@ -135,3 +136,19 @@ def test_label_none_can_be_given_out_as_low() -> None:
 def test_fields_of_the_request_are_the_documented_ones() -> None:
     names = [field.name for field in msgspec.structs.fields(MatchRequest)]
     assert names == ["source_url", "target_url", "threshold", "profile", "transforms", "include"]
+
+
+def test_transform_of_a_picture_says_nothing_of_sound_and_the_other_way_round() -> None:
+    def shown(transform: Transform | SoundTransform | None) -> object:
+        body = match_body(replace(RESULT, transform=transform), [Include.TRANSFORM], has_label_none=True)
+        return json.loads(msgspec.json.encode(body))["transform"]
+
+    assert shown(SoundTransform(-2.0, 1.05)) == {"pitch_semitones": -2.0, "tempo": 1.05}
+    assert shown(Transform(crop=BOX)) == {
+        "mirrored": False,
+        "rotation_degrees": 0.0,
+        "scale": 1.0,
+        "matrix": [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0],
+        "crop": {"x": 0.0, "y": 0.0, "width": 0.5, "height": 0.5},
+    }
+    assert shown(None) is None

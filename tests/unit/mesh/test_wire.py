@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from mesh.errors import InvalidRequest
@@ -15,6 +17,7 @@ from mesh.media import (
     Profile,
     Region,
     Segment,
+    SoundTransform,
     Transform,
     Transforms,
 )
@@ -73,3 +76,5 @@ def test_result_crosses_whole() -> None:
         timings={"fetch": 1.5},
     )
     assert result_from_proto(result_to_proto(result)) == result
+    of_sound = replace(result, transform=SoundTransform(-2.0, 1.05))
+    assert result_from_proto(result_to_proto(of_sound)) == of_sound
