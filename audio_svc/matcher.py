@@ -58,7 +58,7 @@ def _same_bytes(one: Fingerprint) -> Comparison:
     """A sound is its own copy, even where there is nothing to hear."""
     end = one.duration_seconds
     segments = (Segment(0.0, end, 0.0, end, 1.0),) if end > 0 else ()
-    return Comparison(1.0, segments=segments, transform=SoundTransform(), coverage=Coverage(1.0, 1.0))
+    return Comparison(1.0, segments=segments, sound_transform=SoundTransform(), coverage=Coverage(1.0, 1.0))
 
 
 def _outlined(sound: Sound, data: bytes) -> Fingerprint:

@@ -153,11 +153,21 @@ def match_body(result: MatchResult, include: list[Include], *, has_label_none: b
     if Include.REGIONS in include:
         body.regions = [msgspec.convert(region, RegionBody, from_attributes=True) for region in result.regions]
     if Include.TRANSFORM in include:
-        body.transform = msgspec.convert(result.transform, TransformBody | None, from_attributes=True)
+        body.transform = _transform_body(result)
     if Include.COVERAGE in include and result.coverage:
         body.coverage = msgspec.convert(result.coverage, CoverageBody, from_attributes=True)
     if Include.HASHES in include and result.hashes:
         body.hashes = HashesBody(source=result.hashes[0], target=result.hashes[1])
     if Include.AUDIO in include:
         body.audio = None
+    return body
+
+
+def _transform_body(result: MatchResult) -> TransformBody | None:
+    """What was done to the picture, to the sound, or to both, in one object."""
+    body = msgspec.convert(result.transform, TransformBody | None, from_attributes=True)
+    if result.sound_transform is None:
+        return body
+    body = body or TransformBody()
+    body.pitch_semitones, body.tempo = result.sound_transform.pitch_semitones, result.sound_transform.tempo
     return body

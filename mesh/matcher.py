@@ -213,6 +213,7 @@ class Matcher:
             matched_segments=published_segments(comparison.segments),
             regions=comparison.regions if Include.REGIONS in include else (),
             transform=comparison.transform if Include.TRANSFORM in include else None,
+            sound_transform=comparison.sound_transform if Include.TRANSFORM in include else None,
             coverage=comparison.coverage if Include.COVERAGE in include else None,
             hashes=hashes,
             timings=timings,

@@ -134,7 +134,8 @@ class Comparison:
     score: float
     segments: tuple[Segment, ...] = ()
     regions: tuple[Region, ...] = ()
-    transform: Transform | SoundTransform | None = None
+    transform: Transform | None = None
+    sound_transform: SoundTransform | None = None
     coverage: Coverage = Coverage(0.0, 0.0)
 
 
@@ -149,7 +150,8 @@ class MatchResult:
     media_type: MediaType
     matched_segments: tuple[Segment, ...] = ()
     regions: tuple[Region, ...] = ()
-    transform: Transform | SoundTransform | None = None
+    transform: Transform | None = None
+    sound_transform: SoundTransform | None = None
     coverage: Coverage | None = None
     hashes: tuple[dict[str, str], dict[str, str]] | None = None
     timings: dict[str, float] = field(default_factory=dict)

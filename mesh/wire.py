@@ -117,11 +117,10 @@ def result_to_proto(result: MatchResult) -> media_pb2.MatchResult:
         ],
         timings=[media_pb2.Timing(stage=stage, milliseconds=spent) for stage, spent in result.timings.items()],
     )
-    if isinstance(result.transform, SoundTransform):
-        sound = media_pb2.SoundTransform(pitch_semitones=result.transform.pitch_semitones, tempo=result.transform.tempo)
-        message.sound_transform.CopyFrom(sound)
-    elif result.transform is not None:
+    if result.transform is not None:
         message.transform.CopyFrom(_transform_to_proto(result.transform))
+    if (sound := result.sound_transform) is not None:
+        message.sound_transform.CopyFrom(media_pb2.SoundTransform(pitch_semitones=sound.pitch_semitones, tempo=sound.tempo))
     if result.coverage is not None:
         message.coverage.CopyFrom(media_pb2.Coverage(source=result.coverage.source, target=result.coverage.target))
     if result.hashes is not None:
@@ -140,7 +139,8 @@ def result_from_proto(message: media_pb2.MatchResult) -> MatchResult:
             Segment(part.source_start, part.source_end, part.target_start, part.target_end, part.score) for part in message.matched_segments
         ),
         regions=tuple(Region(_box_from_proto(region.source), _box_from_proto(region.target), region.score) for region in message.regions),
-        transform=_any_transform_from_proto(message),
+        transform=_transform_from_proto(message.transform) if message.HasField("transform") else None,
+        sound_transform=_sound_transform_from_proto(message.sound_transform) if message.HasField("sound_transform") else None,
         coverage=Coverage(message.coverage.source, message.coverage.target) if message.HasField("coverage") else None,
         hashes=(dict(message.hashes.source), dict(message.hashes.target)) if message.HasField("hashes") else None,
         timings={timing.stage: timing.milliseconds for timing in message.timings},
@@ -175,10 +175,8 @@ def _transform_to_proto(transform: Transform) -> media_pb2.Transform:
     )
 
 
-def _any_transform_from_proto(message: media_pb2.MatchResult) -> Transform | SoundTransform | None:
-    if message.HasField("sound_transform"):
-        return SoundTransform(message.sound_transform.pitch_semitones, message.sound_transform.tempo)
-    return _transform_from_proto(message.transform) if message.HasField("transform") else None
+def _sound_transform_from_proto(message: media_pb2.SoundTransform) -> SoundTransform:
+    return SoundTransform(message.pitch_semitones, message.tempo)
 
 
 def _transform_from_proto(message: media_pb2.Transform) -> Transform:

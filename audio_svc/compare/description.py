@@ -7,13 +7,10 @@ from typing import Final
 from audio_svc.compare.evidence import BANDS_PER_SEMITONE, coverages, part_evidence, total_evidence
 from audio_svc.compare.parts import Part
 from audio_svc.compare.track import Track
-from matching.segments import Span
 from mesh.media import Comparison, Coverage, Segment, SoundTransform
 
 MIN_SHOWN_EVIDENCE: Final = 0.4
 """A stretch that is less sure is not pointed at; one that is may be shown though it covers too little for a match."""
-_DIGITS: Final = 3
-"""Milliseconds; the frames are twenty of them."""
 
 
 def describe(parts: list[Part], one: Track, two: Track, *, swapped: bool) -> Comparison:
@@ -29,18 +26,14 @@ def describe(parts: list[Part], one: Track, two: Track, *, swapped: bool) -> Com
     return Comparison(
         score,
         segments=tuple(segments),
-        transform=_transform(parts[0], swapped=swapped),
+        sound_transform=_transform(parts[0], swapped=swapped),
         coverage=Coverage(*(covered[::-1] if swapped else covered)),
     )
 
 
 def _segment(part: Part, *, swapped: bool) -> Segment:
     source, target = (part.two, part.one) if swapped else (part.one, part.two)
-    return Segment(*_rounded(source), *_rounded(target), part_evidence(part))
-
-
-def _rounded(span: Span) -> tuple[float, float]:
-    return round(span.start, _DIGITS), round(span.end, _DIGITS)
+    return Segment(source.start, source.end, target.start, target.end, part_evidence(part))
 
 
 def _transform(part: Part, *, swapped: bool) -> SoundTransform:

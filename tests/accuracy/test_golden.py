@@ -1,4 +1,4 @@
-"""Stored fingerprints stay good: whoever changes what the algorithm makes of a picture raises VERSION and writes the record anew."""
+"""Stored fingerprints stay good: whoever changes what an algorithm makes of a picture or sound raises VERSION and writes the record anew."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
-from tests.accuracy.golden import PICTURES, measured, processor, recorded
+from tests.accuracy.golden import PICTURES, SOUNDS, measured, processor, recorded
 
 MAX_DRIFT = 0.001
 """What another instruction set may add or take."""
-CHANGED = "The algorithm has changed. Raise VERSION in image_svc/fingerprint.py, then: python -m tests.accuracy.golden"
+CHANGED = "The algorithm has changed. Raise VERSION in its service's fingerprint, then: python -m tests.accuracy.golden"
+MEDIA = ("image", "audio")
+FILES = [("image", path.name) for path in PICTURES] + [("audio", path.name) for path in SOUNDS]
 
 
 @pytest.fixture(scope="module")
@@ -18,16 +20,19 @@ def fresh() -> dict[str, Any]:
     return measured()
 
 
-def test_record_is_of_this_version(fresh: dict[str, Any]) -> None:
-    assert (fresh["algorithm"], fresh["version"]) == (recorded()["algorithm"], recorded()["version"]), CHANGED
+@pytest.mark.parametrize("medium", MEDIA)
+def test_record_is_of_this_version(fresh: dict[str, Any], medium: str) -> None:
+    known = recorded()[medium]
+    assert (fresh[medium]["algorithm"], fresh[medium]["version"]) == (known["algorithm"], known["version"]), CHANGED
 
 
-@pytest.mark.parametrize("name", [path.name for path in PICTURES])
-def test_fingerprint_is_the_one_recorded(fresh: dict[str, Any], name: str) -> None:
+@pytest.mark.parametrize(("medium", "name"), FILES)
+def test_fingerprint_is_the_one_recorded(fresh: dict[str, Any], medium: str, name: str) -> None:
     if processor() != recorded()["processor"]:
         pytest.skip("recorded on another kind of processor; the scores are compared all the same")
-    assert fresh["digests"][name] == recorded()["digests"][name], CHANGED
+    assert fresh[medium]["digests"][name] == recorded()[medium]["digests"][name], CHANGED
 
 
-def test_scores_are_those_recorded(fresh: dict[str, Any]) -> None:
-    assert fresh["scores"] == pytest.approx(recorded()["scores"], abs=MAX_DRIFT), CHANGED
+@pytest.mark.parametrize("medium", MEDIA)
+def test_scores_are_those_recorded(fresh: dict[str, Any], medium: str) -> None:
+    assert fresh[medium]["scores"] == pytest.approx(recorded()[medium]["scores"], abs=MAX_DRIFT), CHANGED

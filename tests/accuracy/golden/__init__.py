@@ -1,6 +1,6 @@
-"""What the algorithm of one VERSION makes of a few pictures: stored fingerprints are only good while it stays exactly so.
+"""What the algorithms of one VERSION make of a few pictures and sounds: stored fingerprints are only good while it stays exactly so.
 
-The pictures are files, because drawing them anew would depend on more than the algorithm.
+They are files, because drawing them anew would depend on more than the algorithms.
 """
 
 from __future__ import annotations
@@ -15,13 +15,16 @@ from typing import Any, Final
 
 import cv2
 
-from image_svc import matcher
-from image_svc.fingerprint import ALGORITHM, VERSION
-from mesh.media import DETAIL, OUTLINE, Fingerprint, MatchOptions
+import audio_svc.fingerprint
+import audio_svc.matcher
+import image_svc.fingerprint
+import image_svc.matcher
+from mesh.media import DETAIL, OUTLINE, Comparison, Fingerprint, MatchOptions
 
 FOLDER: Final = Path(__file__).parent
 RECORD: Final = FOLDER / "record.json"
 PICTURES: Final = sorted(path for path in FOLDER.iterdir() if path.suffix in {".jpg", ".png", ".webp"})
+SOUNDS: Final = sorted(path for path in FOLDER.iterdir() if path.suffix in {".flac", ".mp3", ".opus"})
 
 
 def processor() -> str:
@@ -36,14 +39,22 @@ def recorded() -> dict[str, Any]:
 
 def measured() -> dict[str, Any]:
     """The record as this build would write it."""
-    fingerprints = {path.name: matcher.fingerprint(str(path), DETAIL, None)[0] for path in PICTURES}
     return {
-        "algorithm": ALGORITHM,
-        "version": VERSION,
         "processor": processor(),
+        "image": _measured(PICTURES, image_svc.fingerprint, image_svc.matcher),
+        "audio": _measured(SOUNDS, audio_svc.fingerprint, audio_svc.matcher),
+    }
+
+
+def _measured(paths: list[Path], versioned: Any, matcher: Any) -> dict[str, Any]:
+    fingerprints = {path.name: matcher.fingerprint(str(path), DETAIL, None)[0] for path in paths}
+    return {
+        "algorithm": versioned.ALGORITHM,
+        "version": versioned.VERSION,
         "digests": {name: _digests(fingerprint) for name, fingerprint in fingerprints.items()},
         "scores": {
-            f"{one} {two}": round(_score(fingerprints[one], fingerprints[two]), 5) for one, two in itertools.combinations(fingerprints, 2)
+            f"{one} {two}": round(_score(matcher.compare(fingerprints[one], fingerprints[two], MatchOptions())), 5)
+            for one, two in itertools.combinations(fingerprints, 2)
         },
     }
 
@@ -57,7 +68,6 @@ def _digests(fingerprint: Fingerprint) -> dict[str, str]:
     return {name: sha256(part).hexdigest()[:32] for name, part in parts.items()}
 
 
-def _score(one: Fingerprint, two: Fingerprint) -> float:
-    comparison = matcher.compare(one, two, MatchOptions())
+def _score(comparison: Comparison | None) -> float:
     assert comparison is not None
     return comparison.score

@@ -10,8 +10,13 @@ from tests.accuracy.golden import RECORD, measured, recorded
 
 def main() -> None:
     fresh = measured()
-    if RECORD.exists() and recorded()["version"] == fresh["version"] and recorded() != fresh:
-        sys.exit("The algorithm has changed: raise VERSION in image_svc/fingerprint.py first. (Before a first release: delete the record.)")
+    known = recorded() if RECORD.exists() else {}
+    for medium in ("image", "audio"):
+        before, now = known.get(medium), fresh[medium]
+        if before and before["version"] == now["version"] and before != now:
+            sys.exit(
+                f"The algorithm has changed: raise VERSION in {medium}_svc/fingerprint first. (Before a first release: delete the record.)"
+            )
     RECORD.write_text(json.dumps(fresh, indent=2) + "\n")
 
 

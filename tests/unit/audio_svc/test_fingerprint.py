@@ -22,7 +22,9 @@ MAX_BYTES_PER_SECOND: Final = 512
 TERM_BYTES: Final = 12
 MUSIC: Final = outline(Sound(music(1)))
 SAME_ELSEWHERE: Final = """
+import os
 import sys
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
 from hashlib import sha256
 from tests.unit.audio_svc.test_fingerprint import MUSIC
 sys.stdout.write(sha256(MUSIC).hexdigest())

@@ -139,16 +139,16 @@ def test_fields_of_the_request_are_the_documented_ones() -> None:
 
 
 def test_transform_of_a_picture_says_nothing_of_sound_and_the_other_way_round() -> None:
-    def shown(transform: Transform | SoundTransform | None) -> object:
-        body = match_body(replace(RESULT, transform=transform), [Include.TRANSFORM], has_label_none=True)
+    def shown(picture: Transform | None, sound: SoundTransform | None) -> object:
+        body = match_body(replace(RESULT, transform=picture, sound_transform=sound), [Include.TRANSFORM], has_label_none=True)
         return json.loads(msgspec.json.encode(body))["transform"]
 
-    assert shown(SoundTransform(-2.0, 1.05)) == {"pitch_semitones": -2.0, "tempo": 1.05}
-    assert shown(Transform(crop=BOX)) == {
+    assert shown(None, SoundTransform(-2.0, 1.05)) == {"pitch_semitones": -2.0, "tempo": 1.05}
+    assert shown(Transform(crop=BOX), None) == {
         "mirrored": False,
         "rotation_degrees": 0.0,
         "scale": 1.0,
         "matrix": [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0],
         "crop": {"x": 0.0, "y": 0.0, "width": 0.5, "height": 0.5},
     }
-    assert shown(None) is None
+    assert shown(None, None) is None
