@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import struct
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -35,6 +36,11 @@ def noise(seconds: float, *, seed: int = 1, rate: int = RATE) -> Waves:
     """Below 4 kHz, so that no codec leaves much of it out."""
     white = np.random.default_rng(seed).standard_normal(round(seconds * rate))
     return (0.5 * np.convolve(white, np.ones(12) / 12, "same")).astype(np.float32)
+
+
+@cache
+def noise_as(name: str, seconds: float) -> bytes:
+    return recorded(noise(seconds), name)
 
 
 def likeness(one: Waves, two: Waves) -> float:
@@ -245,27 +251,27 @@ def test_size_that_a_stream_declares_is_not_believed_a06(data_bytes: int) -> Non
 @pytest.mark.parametrize("share", [0.3, 0.5, 0.9])
 @pytest.mark.parametrize("name", sorted(set(FORMATS) - {"aac", "ts"}))
 def test_cut_file_is_refused_where_it_says_how_long_it_is(name: str, share: float) -> None:
-    whole = recorded(noise(2.0), name)
+    whole = noise_as(name, 2.0)
     with pytest.raises(UnsupportedMedia):
         decode_audio(whole[: round(len(whole) * share)])
 
 
 @pytest.mark.parametrize("name", ["aac", "ts"])
 def test_stream_that_ends_anywhere_is_as_long_as_it_is(name: str) -> None:
-    whole = recorded(noise(2.0), name)
+    whole = noise_as(name, 2.0)
     assert decode_audio(whole[: len(whole) // 2]).duration_seconds == pytest.approx(1.0, abs=0.2)
 
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_what_lies_behind_the_end_changes_nothing(name: str) -> None:
-    whole = recorded(noise(1.0), name)
+    whole = noise_as(name, 1.0)
     assert decode_audio(whole + bytes(MAX_OWN_HEADER)).duration_seconds == pytest.approx(1.0, abs=0.1)
 
 
 @pytest.mark.parametrize("cut", [0, 1, 8, 50, 100, 300, 1000])
 @pytest.mark.parametrize("name", FORMATS)
 def test_stump_is_read_or_refused_but_never_breaks(name: str, cut: int) -> None:
-    stump = recorded(noise(1.0), name)[:cut]
+    stump = noise_as(name, 1.0)[:cut]
     try:
         assert decode_audio(stump).duration_seconds < 0.2
     except UnsupportedMedia as refusal:
@@ -360,7 +366,7 @@ def test_too_many_packets_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("name", ["vorbis", "opus"])
 def test_ogg_without_some_of_its_pages_is_refused(name: str) -> None:
-    pages = recorded(noise(20.0), name).split(b"OggS")
+    pages = noise_as(name, 20.0).split(b"OggS")
     with pytest.raises(UnsupportedMedia, match="missing"):
         decode_audio(b"OggS".join([*pages[:6], *pages[9:]]))
 
@@ -377,14 +383,14 @@ def damaged(file: bytes, share: float) -> bytes:
 
 @pytest.mark.parametrize("name", ["mp3", "aac", "m4a", "ts"])
 def test_spot_that_cannot_be_decoded_is_skipped_as_players_do(name: str) -> None:
-    whole = recorded(noise(20.0), name)
+    whole = noise_as(name, 20.0)
     assert decode_audio(damaged(whole, 0.001)).duration_seconds == pytest.approx(20.0, abs=1.5)
 
 
 @pytest.mark.parametrize("name", ["mp3", "aac", "m4a", "wma", "flac", "vorbis", "opus"])
 def test_file_that_is_damaged_throughout_is_refused(name: str) -> None:
     with pytest.raises(UnsupportedMedia):
-        decode_audio(damaged(recorded(noise(20.0), name), 0.5))
+        decode_audio(damaged(noise_as(name, 20.0), 0.5))
 
 
 @pytest.mark.parametrize("name", SOUND_FORMATS)
