@@ -142,7 +142,8 @@ def at_tempo(samples: Samples, factor: float) -> Samples:
         middle = int(at * factor)
         low = max(0, middle - search)
         room = padded[low : middle + search + window]
-        source = low + int(np.correlate(room, wanted[: len(wanted)], "valid").argmax()) if at and len(wanted) == window else middle
+        loudness = np.sqrt(np.convolve(room**2, np.ones(window, np.float32), "valid") + 1e-9)
+        source = low + int((np.correlate(room, wanted, "valid") / loudness).argmax()) if at else middle
         out[at : at + window] += padded[source : source + window] * shape
     return out[: int(len(samples) / factor)]
 

@@ -17,16 +17,18 @@ def describe(parts: list[Part], one: Track, two: Track, *, swapped: bool) -> Com
     """The comparison; `swapped` says that the second track is the caller's source."""
     if not parts:
         return Comparison(0.0)
-    covered = coverages(parts, one, two)
-    score = total_evidence(parts, covered)
-    segments = [_segment(part, swapped=swapped) for part in parts if part_evidence(part) >= MIN_SHOWN_EVIDENCE]
-    if not segments:
-        return Comparison(min(score, MIN_SHOWN_EVIDENCE))
+    sure = [part for part in parts if part_evidence(part) >= MIN_SHOWN_EVIDENCE]
+    counted = sure or parts[:1]
+    covered = coverages(counted, one, two)
+    score = total_evidence(counted, covered)
+    if not sure:
+        return Comparison(score)
+    segments = [_segment(part, swapped=swapped) for part in sure]
     segments.sort(key=lambda segment: (segment.source_start, segment.target_start))
     return Comparison(
         score,
         segments=tuple(segments),
-        sound_transform=_transform(parts[0], swapped=swapped),
+        sound_transform=_transform(sure[0], swapped=swapped),
         coverage=Coverage(*(covered[::-1] if swapped else covered)),
     )
 

@@ -29,6 +29,9 @@ MORE_SHARP: Final = 0.3
 
 # In standard deviations; the best of all lines between two strangers reaches 12.
 SURENESS: Final = Curve(((6.0, 0.0), (10.0, 0.4), (13.0, 0.76), (17.0, 0.92), (25.0, 0.98), (60.0, 1.0)))
+SEARCH_DEVIATIONS: Final = 1.5
+PLAIN_TEMPO: Final = 0.005
+
 # Of the better covered side: a jingle of 4 s in 30 s is no match, a quarter of the whole is.
 COVERAGE: Final = Curve(((0.0, 0.0), (0.08, 0.26), (0.16, 0.48), (0.22, 0.64), (0.3, 0.78), (0.5, 0.9), (1.0, 1.0)))
 PAUSES_COUNT: Final = 0.5
@@ -36,15 +39,20 @@ PAUSES_COUNT: Final = 0.5
 
 def part_evidence(part: Part) -> float:
     """How surely this stretch is the same in both, 0 to 1."""
-    return _trueness(part) * SURENESS.score(part.deviations)
+    return _trueness(part) * SURENESS.score(part.deviations - _sought(part))
 
 
 def total_evidence(parts: list[Part], coverages: tuple[float, float]) -> float:
     """The parts together, by their lengths, times how much of the better covered side they are."""
     weights = np.array([part.one.length for part in parts])
     trueness = float(np.average([_trueness(part) for part in parts], weights=weights))
-    sureness = SURENESS.score(float(np.sqrt(sum(part.deviations**2 for part in parts))))
+    sureness = SURENESS.score(float(np.sqrt(sum(part.deviations**2 for part in parts))) - min(_sought(part) for part in parts))
     return min(max(part_evidence(part) for part in parts), trueness * sureness) * COVERAGE.score(max(coverages))
+
+
+def _sought(part: Part) -> float:
+    """The deviations that looking through many pitches and tempos makes up for."""
+    return SEARCH_DEVIATIONS * ((round(part.pitch) != 0) + (abs(part.line.tempo - 1) > PLAIN_TEMPO))
 
 
 def _trueness(part: Part) -> float:

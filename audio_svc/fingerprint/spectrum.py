@@ -33,7 +33,7 @@ Floats = NDArray[Any]
 
 
 def _filters() -> csr_array:
-    """Triangles on the frequency axis, one a band, 1 in sum. Sparse, so that they are summed in one order whatever BLAS does with threads."""
+    """Triangles on the frequency axis, one a band, 1 in sum. Sparse: summed in one order, whatever BLAS does with threads."""
     frequencies = np.arange(_WINDOW // 2 + 1) * SAMPLE_RATE / _WINDOW
     used = int(np.searchsorted(frequencies, HIGHEST_HZ * 1.05))
     centres = LOWEST_HZ * 2 ** (np.arange(BANDS) / BANDS_PER_OCTAVE)

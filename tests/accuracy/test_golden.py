@@ -1,4 +1,4 @@
-"""Stored fingerprints stay good: whoever changes what an algorithm makes of a picture or sound raises VERSION and writes the record anew."""
+"""Stored fingerprints stay good: whoever changes what an algorithm makes of a file raises VERSION and writes the record anew."""
 
 from __future__ import annotations
 
