@@ -26,7 +26,7 @@ _STEP_BANDS: Final = 2
 _RATIOS: Final = 16
 _SPAN_STEPS_PER_E: Final = 4.0
 """Cells of the whole triplet's length, as logarithm: a quarter each, so that a tempo change moves it by one at most."""
-_PITCH_CELL_BANDS: Final = 12
+_PITCH_CELL_BANDS: Final = 24
 _MILLISECONDS: Final = round(1000 * FRAME_SECONDS)
 
 
