@@ -18,7 +18,7 @@ def describe(parts: list[Part], one: Track, two: Track, *, swapped: bool) -> Com
     if not parts:
         return Comparison(0.0)
     sure = [part for part in parts if part_evidence(part) >= MIN_SHOWN_EVIDENCE]
-    counted = sure or parts[:1]
+    counted = sure or parts
     covered = coverages(counted, one, two)
     score = total_evidence(counted, covered)
     if not sure:
