@@ -60,6 +60,11 @@ def _max_seconds(stream: Stream, media_type: MediaType) -> float:
     return LIMITS[media_type].max_duration_seconds or 0.0
 
 
+def _signed(duration: int) -> int:
+    """FFmpeg has what the last page of a Vorbis stream takes back of its last packet as a length below zero, in 32 bits without a sign."""
+    return duration - (1 << 32) if 1 << 31 <= duration < 1 << 32 else duration
+
+
 class _Length:
     """From the earliest to the latest moment of one stream, in seconds."""
 
@@ -75,7 +80,7 @@ class _Length:
         if self._start_seconds is None:
             self._start_seconds = self._end_seconds = start_seconds
         self._start_seconds = min(self._start_seconds, start_seconds)
-        self._end_seconds = max(self._end_seconds, start_seconds + (packet.duration or 0) * tick)
+        self._end_seconds = max(self._end_seconds, start_seconds + _signed(packet.duration or 0) * tick)
 
     @property
     def seconds(self) -> float:

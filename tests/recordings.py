@@ -142,6 +142,16 @@ def silent_opus(seconds: float) -> bytes:
     return file.getvalue()
 
 
+def ended_early(ogg: bytes, samples: int) -> bytes:
+    """The last page of an Ogg file says that the sound ends so many samples earlier, as encoders say that do not fill their last packet."""
+    start = ogg.rindex(b"OggS")
+    page = bytearray(ogg[start:])
+    position = int.from_bytes(page[6:14], "little") - samples
+    page[6:14], page[22:26] = position.to_bytes(8, "little"), bytes(4)
+    page[22:26] = _crc(bytes(page), 32, 0x04C11DB7)[::-1]
+    return ogg[:start] + bytes(page)
+
+
 def _written(form: Format, tracks: Sequence[Track], bit_rate: int, seconds: float = 0.0) -> bytes:
     file = BytesIO()
     # Pictures come first here; the muxer puts them in order, however long it has to wait for the sound.

@@ -21,6 +21,7 @@ from mesh.errors import DurationTooLong, UnsupportedMedia
 from mesh.media import MediaType
 from mesh.media_file import MediaFile
 from mesh.media_type import FILMS, SOUNDS, sniff
+from tests.recordings import ended_early, recorded
 
 VIDEO, AUDIO = MediaType.VIDEO, MediaType.AUDIO
 
@@ -137,6 +138,12 @@ def test_what_an_encoder_adds_to_300_seconds_does_not_count(folder: Path) -> Non
     path.write_bytes(silent_frame * 11_489)
     with pytest.raises(DurationTooLong):
         probe_duration(str(path), "audio/mpeg", AUDIO)
+
+
+def test_sound_that_ends_within_an_earlier_packet_is_measured(folder: Path) -> None:
+    path = folder / "early.ogg"
+    path.write_bytes(ended_early(recorded(np.random.default_rng(1).uniform(-0.3, 0.3, 3 * 44_100).astype(np.float32), "vorbis"), 600))
+    assert probe_duration(str(path), "audio/ogg", AUDIO) == pytest.approx(3.0, abs=0.1)
 
 
 def test_a_header_that_understates_is_not_believed(folder: Path) -> None:
