@@ -2,16 +2,19 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STUBS := $(patsubst %.proto,%_pb2.py,$(wildcard protos/*.proto))
-CODE := mesh matching gateway fetcher_svc image_svc audio_svc tests benchmarks
+CODE := mesh matching gateway fetcher_svc image_svc audio_svc index_svc tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-long check lint types imports protos lock benchmark limits calibrate terms sizes clean
+.PHONY: help run key test test-long check lint types imports protos lock benchmark limits calibrate terms sizes clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 run: .venv/runtime $(STUBS) ## start the whole mesh on this machine
 	@exec $(BIN)/python -m mesh
+
+key: .venv/runtime $(STUBS) ## print an API key of the running mesh, alone on the last line
+	@$(BIN)/python -m index_svc.admin key
 
 test: .venv/dev $(STUBS) ## set up and run the tests
 	$(BIN)/python -m pytest -m 'not long'

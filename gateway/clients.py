@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from gateway.index_client import IndexClient
 from gateway.settings import Settings
 from mesh import client
 from mesh.errors import NotAvailable
@@ -29,6 +30,7 @@ class Mesh:
             MediaType.VIDEO: settings.video_address,
             MediaType.AUDIO: settings.audio_address,
             "fetcher": settings.fetcher_address,
+            "index": settings.index_address,
         }
 
     async def __aenter__(self) -> Mesh:
@@ -51,6 +53,10 @@ class Mesh:
         request = matcher_pb2.MatchRequest(source_url=source_url, target_url=target_url, options=options_to_proto(options))
         response = await client.ask(stub.Match, request)
         return result_from_proto(response.result)
+
+    @property
+    def index(self) -> IndexClient:
+        return IndexClient(self._channels.get("index"))
 
     async def health(self) -> dict[str, dict[str, str]]:
         """What each service says of itself: its status, and the sandbox that its decoders run in."""

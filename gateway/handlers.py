@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
+from gateway.access import Access
 from gateway.clients import Mesh
 from gateway.schemas import MAX_BODY_BYTES, match_body, read_match_request
 from gateway.settings import Settings
@@ -20,6 +21,7 @@ from mesh.media_type import LIMITS
 
 SETTINGS: Final = web.AppKey("settings", Settings)
 MESH: Final = web.AppKey("mesh", Mesh)
+ACCESS: Final = web.AppKey("access", Access)
 LEAVING: Final = web.AppKey("leaving", asyncio.Event)
 """Set once the process was told to stop: it still answers, and asks its clients to go elsewhere."""
 
@@ -41,7 +43,9 @@ def match(medium: MediaType) -> Handler:
     async def handle(request: web.Request) -> web.Response:
         started = time.perf_counter()
         settings = request.app[SETTINGS]
-        wanted = read_match_request(await _read_json_body(request, settings.gateway_client_seconds))
+        if settings.auth:
+            await request.app[ACCESS].require(request.headers, None)
+        wanted = read_match_request(await read_json_body(request, settings.gateway_client_seconds))
         result = await request.app[MESH].match(medium, wanted.source_url, wanted.target_url, wanted.options())
         response = json_response(match_body(result, wanted.include, has_label_none=settings.confidence_none))
         stages = {**result.timings, "total": (time.perf_counter() - started) * 1000}
@@ -84,7 +88,8 @@ def json_response(body: object, *, status: int = 200, headers: dict[str, str] | 
     return web.Response(body=msgspec.json.encode(body), status=status, headers=headers, content_type="application/json", charset="utf-8")
 
 
-async def _read_json_body(request: web.Request, timeout_seconds: float) -> bytes:
+async def read_json_body(request: web.Request, timeout_seconds: float) -> bytes:
+    """The body, where it says that it is JSON, is not too large and comes in time."""
     if request.content_type != "application/json":
         raise UnsupportedContentType()
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":

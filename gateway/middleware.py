@@ -15,7 +15,7 @@ from prometheus_client import Counter, Histogram
 from gateway.handlers import LEAVING, SETTINGS, Handler, NotReady, json_response
 from gateway.schemas import ErrorBody, ErrorDetail
 from mesh import call
-from mesh.errors import Internal, InvalidRequest, MeshError, MethodNotAllowed, NotFound, RequestTooLarge
+from mesh.errors import Internal, InvalidRequest, MeshError, MethodNotAllowed, NotFound, RequestTooLarge, Unauthorized
 from mesh.interceptors import SECONDS_BUCKETS
 
 _log = logging.getLogger(__name__)
@@ -72,6 +72,8 @@ def error_response(error: MeshError, headers: dict[str, str] | None = None) -> w
     headers = dict(headers or {})
     if error.retry_after_seconds:
         headers["Retry-After"] = str(error.retry_after_seconds)
+    if isinstance(error, Unauthorized):
+        headers["WWW-Authenticate"] = "Bearer"
     body = msgspec.to_builtins(ErrorBody(error=detail))
     if isinstance(error, NotReady):
         body |= error.report

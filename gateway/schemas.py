@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
+from multidict import MultiMapping
 
 from mesh.errors import InvalidRequest
 from mesh.media import Include, MatchOptions, MatchResult, Profile, Transforms
 
 MAX_BODY_BYTES = 64 * 1024
 
+Form = TypeVar("Form", bound=msgspec.Struct)
 Score = Annotated[float, Meta(ge=0, le=1)]
 
 
@@ -30,7 +32,6 @@ class MatchRequest(msgspec.Struct, kw_only=True):
         return MatchOptions(self.threshold, self.profile, self.transforms, frozenset(self.include))
 
 
-_KNOWN_FIELDS: Final = frozenset(field.name for field in msgspec.structs.fields(MatchRequest))
 _SHOWN_CHARACTERS: Final = 64
 
 
@@ -107,25 +108,42 @@ class ErrorBody(msgspec.Struct, kw_only=True):
 
 
 def read_match_request(body: bytes) -> MatchRequest:
-    """The body as a request, or InvalidRequest that names what is wrong with which field."""
+    """The body of a pair endpoint, or InvalidRequest that names what is wrong with which field."""
+    return read_body(body, MatchRequest, required=("source_url", "target_url"))
+
+
+def read_body(body: bytes, form: type[Form], *, required: tuple[str, ...], refused: tuple[str, ...] = ()) -> Form:
+    """The body as a request: all of its `required` fields are texts, and none of the `refused` ones is there."""
     try:
         fields = msgspec.json.decode(body)
         _refuse_doubles(body)
     except (ValueError, RecursionError) as problem:
         raise InvalidRequest("the body is not valid JSON") from problem
     if not isinstance(fields, dict):
-        raise InvalidRequest("the body must be a JSON object with source_url and target_url")
-    wrong = [name for name in ("source_url", "target_url") if not isinstance(fields.get(name), str)]
+        raise InvalidRequest(f"the body must be a JSON object with {' and '.join(required)}")
+    wrong = [name for name in required if not isinstance(fields.get(name), str)]
     if wrong:
         raise InvalidRequest(f"{' and '.join(wrong)} must be given, as a string", field=wrong[0])
-    if unknown := sorted(set(fields) - _KNOWN_FIELDS):
+    return _convert(fields, form, refused)
+
+
+def read_query(query: MultiMapping[str], form: type[Form]) -> Form:
+    """The query of a URL as a request, under the same rules."""
+    if len(query) > len(set(query)):
+        raise InvalidRequest("a parameter of the query is given twice")
+    return _convert(dict(query), form, (), is_text=True)
+
+
+def _convert(fields: dict[str, Any], form: type[Form], refused: tuple[str, ...], *, is_text: bool = False) -> Form:
+    known = {field.name for field in msgspec.structs.fields(form)} - set(refused)
+    if unknown := sorted(set(fields) - known):
         name = unknown[0][:_SHOWN_CHARACTERS]
-        raise InvalidRequest(f"{name} is no field of this request", field=name)
+        raise InvalidRequest(f"{name} is no {'parameter' if is_text else 'field'} of this request", field=name)
     try:
-        return msgspec.convert(fields, MatchRequest)
+        return msgspec.convert(fields, form, strict=not is_text)
     except msgspec.ValidationError as problem:
         reason, _, path = str(problem).partition(" - at `$.")
-        name = path.split("`")[0].split("[")[0]
+        name = path.split("`")[0].split("[")[0].split(".")[0]
         raise InvalidRequest(f"{name}: {reason}", field=name) from problem
 
 

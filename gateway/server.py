@@ -11,9 +11,11 @@ import uvloop
 from aiohttp import web
 
 from gateway import handlers
+from gateway.access import Access
 from gateway.clients import Mesh
 from gateway.connection import Connection
-from gateway.handlers import LEAVING, MESH, SETTINGS
+from gateway.handlers import ACCESS, LEAVING, MESH, SETTINGS
+from gateway.index_handlers import INDEX, add_routes
 from gateway.middleware import watch
 from gateway.schemas import MAX_BODY_BYTES
 from gateway.settings import Settings
@@ -30,6 +32,7 @@ def build(settings: Settings) -> web.Application:
     app.cleanup_ctx.append(_open_mesh)
     for medium in MediaType:
         app.router.add_post(f"/{medium}/match", handlers.match(medium))
+    add_routes(app.router)
     app.router.add_get("/healthz", handlers.healthz)
     app.router.add_get("/readyz", handlers.readyz)
     app.router.add_get("/config", handlers.config)
@@ -39,6 +42,8 @@ def build(settings: Settings) -> web.Application:
 async def _open_mesh(app: web.Application) -> AsyncIterator[None]:
     async with Mesh(app[SETTINGS]) as mesh:
         app[MESH] = mesh
+        app[INDEX] = mesh.index
+        app[ACCESS] = Access(mesh.index)
         yield
 
 

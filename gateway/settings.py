@@ -20,6 +20,9 @@ class Settings(MeshSettings, frozen=True, kw_only=True):
     video_address: str = ""
     audio_address: str = "unix:audio.sock"
     fetcher_address: str = "unix:fetcher.sock"
+    index_address: str = "unix:index.sock"
+    # On: the pair endpoints ask for an API key too; /v1 always does.
+    auth: bool = False
     # The documented clients wait 30 s.
     gateway_match_seconds: Seconds = 28.0
     # A client that has not sent its headers, or its body, or not read its answer, by then is cut off.

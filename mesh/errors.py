@@ -3,6 +3,7 @@
 MeshError
 ├── the caller's: InvalidRequest InvalidUrl FileTooLarge DurationTooLong UnsupportedMedia FetchFailed
 │                 FingerprintMismatch NotFound MethodNotAllowed UnsupportedContentType RequestTooLarge
+│                 Unauthorized InsufficientScope FeatureDisabled Conflict
 └── ours:         Overloaded NotAvailable DeadlineExceeded Internal
 
 A class's docstring is its message where nothing better is known. Messages about media are predicates ("is too large: …"),
@@ -104,6 +105,30 @@ class RequestTooLarge(MeshError):
     """The request is larger than this service takes."""
 
     code, grpc_status, http_status = "request_too_large", "INVALID_ARGUMENT", 413
+
+
+class Unauthorized(MeshError):
+    """This needs an API key, and the one given (if any) is not valid."""
+
+    code, grpc_status, http_status = "unauthorized", "UNAUTHENTICATED", 401
+
+
+class InsufficientScope(MeshError):
+    """The key does not carry the scope that this needs."""
+
+    code, grpc_status, http_status = "insufficient_scope", "PERMISSION_DENIED", 403
+
+
+class FeatureDisabled(MeshError):
+    """The project's plan does not have this."""
+
+    code, grpc_status, http_status = "feature_disabled", "PERMISSION_DENIED", 403
+
+
+class Conflict(MeshError):
+    """What is there does not allow this now."""
+
+    code, grpc_status, http_status = "conflict", "FAILED_PRECONDITION", 409
 
 
 class Overloaded(MeshError):

@@ -12,15 +12,22 @@ import audio_svc.settings
 import fetcher_svc.settings
 import gateway.settings
 import image_svc.settings
+import index_svc.settings
 from mesh.errors import BY_CODE
 from mesh.settings import MeshSettings
 from tests.running_mesh import ROOT
 
 README = (ROOT / "README.md").read_text()
-SETTINGS = (gateway.settings.Settings, image_svc.settings.Settings, audio_svc.settings.Settings, fetcher_svc.settings.Settings)
+SETTINGS = (
+    gateway.settings.Settings,
+    image_svc.settings.Settings,
+    audio_svc.settings.Settings,
+    fetcher_svc.settings.Settings,
+    index_svc.settings.Settings,
+)
 SHOWN_IN_WORDS = {
     **{f"{service}_workers": "one a processor" for service in ("image", "audio")},
-    **{f"{service}_listen": "as the address" for service in ("image", "audio", "fetcher")},
+    **{f"{service}_listen": "as the address" for service in ("image", "audio", "fetcher", "index")},
 }
 
 

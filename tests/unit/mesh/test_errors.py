@@ -26,6 +26,10 @@ FROZEN = {
     "not_available": 503,
     "deadline_exceeded": 504,
     "internal": 500,
+    "unauthorized": 401,
+    "insufficient_scope": 403,
+    "feature_disabled": 403,
+    "conflict": 409,
 }
 
 

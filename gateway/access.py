@@ -1,0 +1,77 @@
+"""Whose request it is: the API key in one of three headers, asked of the index, remembered for a moment, and never logged."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Final
+
+from multidict import CIMultiDictProxy
+
+from gateway.index_client import Grant, IndexClient
+from mesh.errors import InsufficientScope, Unauthorized
+
+REMEMBERED_SECONDS: Final = 2.0
+"""A revoked key ends everywhere within this and the time of a request."""
+_MAX_REMEMBERED: Final = 10_000
+_MAX_KEY_CHARACTERS: Final = 200
+_BEARER: Final = "bearer "
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    grant: Grant | None
+    until: float
+
+
+class Access:
+    """Keys that were asked about lately, as digests, and what they were found to be."""
+
+    def __init__(self, index: IndexClient) -> None:
+        self._index = index
+        self._answers: OrderedDict[bytes, _Answer] = OrderedDict()
+
+    async def require(self, headers: CIMultiDictProxy[str], scope: str | None) -> Grant:
+        """What the request's key allows, where that includes the scope."""
+        grant = await self._grant(presented_key(headers))
+        if scope is not None and scope not in grant.scopes:
+            raise InsufficientScope(f"the key does not carry the scope {scope}", scope=scope)
+        return grant
+
+    async def _grant(self, key: str) -> Grant:
+        name = hashlib.sha256(key.encode(errors="surrogateescape")).digest()
+        answer = self._answers.get(name)
+        if answer is None or answer.until <= time.monotonic():
+            # From before the question: what is revoked after it was answered is not remembered any longer for it.
+            until = time.monotonic() + REMEMBERED_SECONDS
+            answer = _Answer(await self._ask(key), until)
+            self._answers[name] = answer
+            self._answers.move_to_end(name)
+            while len(self._answers) > _MAX_REMEMBERED:
+                self._answers.popitem(last=False)
+        if answer.grant is None:
+            raise Unauthorized()
+        return answer.grant
+
+    async def _ask(self, key: str) -> Grant | None:
+        if not key.isascii() or len(key) > _MAX_KEY_CHARACTERS:
+            return None
+        try:
+            return await self._index.authenticate(key)
+        except Unauthorized:
+            return None
+
+
+def presented_key(headers: CIMultiDictProxy[str]) -> str:
+    """The key of the request; those who send it under several names must mean one."""
+    authorization = headers.getall("Authorization", [])
+    found = {value[len(_BEARER) :].strip() for value in authorization if value[: len(_BEARER)].lower() == _BEARER}
+    found |= {value.strip() for name in ("X-API-Key", "x-rapidapi-key") for value in headers.getall(name, [])}
+    found.discard("")
+    if len(found) > 1:
+        raise Unauthorized("the request carries more than one API key")
+    if not found:
+        raise Unauthorized("this needs an API key: Authorization: Bearer, X-API-Key or x-rapidapi-key")
+    return found.pop()

@@ -1,0 +1,193 @@
+"""The gateway's way to the index: plain values in, the bodies of the public API out."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import grpc
+import msgspec
+
+from gateway.index_schemas import (
+    AcceptedBody,
+    AssetBody,
+    AssetListBody,
+    AssetQuery,
+    FailureBody,
+    HitBody,
+    IndexRequest,
+    JobBody,
+    JobListBody,
+    ProgressBody,
+    SearchBody,
+    SearchRequest,
+)
+from gateway.schemas import SegmentBody
+from mesh import client
+from mesh.errors import NotAvailable
+from mesh.media import MediaType
+from mesh.wire import media_type_from_proto, media_type_to_proto, result_from_proto
+from protos import index_pb2, index_pb2_grpc
+
+_STATUSES: Final = ("pending", "processing", "ready", "failed")
+_STATUS = {getattr(index_pb2, f"ASSET_STATUS_{status.upper()}"): status for status in _STATUSES}
+_STATUS_NUMBER = {status: number for number, status in _STATUS.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a valid key allows."""
+
+    project: str
+    key_id: str
+    scopes: frozenset[str]
+
+
+class IndexClient:
+    def __init__(self, channel: grpc.aio.Channel | None) -> None:
+        self._channel = channel
+
+    @property
+    def _stub(self) -> index_pb2_grpc.IndexServiceStub:
+        if self._channel is None:
+            raise NotAvailable("the index is not running here")
+        return index_pb2_grpc.IndexServiceStub(self._channel)
+
+    async def authenticate(self, key: str) -> Grant:
+        found = await client.ask(self._stub.Authenticate, index_pb2.AuthenticateRequest(key=key))
+        return Grant(found.project_id, found.key_id, frozenset(found.scopes))
+
+    async def index_asset(self, project: str, medium: MediaType, wanted: IndexRequest) -> AcceptedBody:
+        request = index_pb2.IndexAssetRequest(
+            project_id=project,
+            media_type=media_type_to_proto(medium),
+            url=wanted.url,
+            name=wanted.name or "",
+            collection=wanted.collection or "",
+            metadata=_json(wanted.metadata),
+            owner=wanted.owner or "",
+        )
+        accepted = await client.ask(self._stub.IndexAsset, request)
+        return AcceptedBody(asset_id=accepted.asset_id, job_id=accepted.job_id, status=_STATUS[accepted.status])
+
+    async def get_asset(self, project: str, asset_id: str) -> AssetBody:
+        found = await client.ask(self._stub.GetAsset, index_pb2.GetAssetRequest(project_id=project, asset_id=asset_id))
+        return _asset(found.asset)
+
+    async def list_assets(self, project: str, wanted: AssetQuery) -> AssetListBody:
+        request = index_pb2.ListAssetsRequest(
+            project_id=project,
+            limit=wanted.limit,
+            cursor=wanted.cursor,
+            status=_STATUS_NUMBER[wanted.status] if wanted.status else None,
+            media_type=media_type_to_proto(wanted.type) if wanted.type else None,
+            collection=wanted.collection,
+            name=wanted.name,
+        )
+        found = await client.ask(self._stub.ListAssets, request)
+        return AssetListBody(assets=[_asset(asset) for asset in found.assets], next_cursor=found.next_cursor or None)
+
+    async def delete_asset(self, project: str, asset_id: str) -> None:
+        await client.ask(self._stub.DeleteAsset, index_pb2.DeleteAssetRequest(project_id=project, asset_id=asset_id))
+
+    async def retry_asset(self, project: str, asset_id: str) -> AcceptedBody:
+        accepted = await client.ask(self._stub.RetryAsset, index_pb2.RetryAssetRequest(project_id=project, asset_id=asset_id))
+        return AcceptedBody(asset_id=asset_id, job_id=accepted.job_id, status="pending")
+
+    async def get_job(self, project: str, job_id: str) -> JobBody:
+        found = await client.ask(self._stub.GetJob, index_pb2.GetJobRequest(project_id=project, job_id=job_id))
+        return _job(found.job)
+
+    async def list_jobs(self, project: str, cursor: str, limit: int) -> JobListBody:
+        found = await client.ask(self._stub.ListJobs, index_pb2.ListJobsRequest(project_id=project, cursor=cursor, limit=limit))
+        return JobListBody(jobs=[_job(job) for job in found.jobs], next_cursor=found.next_cursor or None)
+
+    async def search(self, project: str, medium: MediaType, wanted: SearchRequest) -> tuple[SearchBody, dict[str, float]]:
+        """The page of hits, and the milliseconds of each stage."""
+        request = index_pb2.SearchRequest(
+            project_id=project,
+            media_type=media_type_to_proto(medium),
+            url=wanted.url,
+            asset_id=wanted.asset_id,
+            threshold=wanted.threshold,
+            min_coverage=wanted.min_coverage,
+            limit=wanted.limit,
+            collections=wanted.collections,
+            filter=_json(wanted.filter),
+            exclude_self=wanted.exclude_self,
+            cursor=wanted.cursor or "",
+        )
+        found = await client.ask(self._stub.Search, request)
+        body = SearchBody(
+            results=[_hit(hit) for hit in found.hits],
+            next_cursor=found.next_cursor or None,
+            processing_time_ms=found.processing_time_ms,
+        )
+        return body, {timing.stage: timing.milliseconds for timing in found.timings}
+
+
+def _asset(asset: index_pb2.Asset) -> AssetBody:
+    return AssetBody(
+        id=asset.id,
+        name=asset.name or None,
+        media_type=media_type_from_proto(asset.media_type),
+        status=_STATUS[asset.status],
+        error=_failure(asset),
+        collection=asset.collection or None,
+        metadata=json.loads(asset.metadata),
+        created_at=_time(asset.created_at),
+        ready_at=_time(asset.ready_at) if asset.HasField("ready_at") else None,
+    )
+
+
+def _job(job: index_pb2.Job) -> JobBody:
+    progress = ProgressBody(**{field: getattr(job.progress, field) for field in ("total", *_STATUSES)})
+    return JobBody(
+        id=job.id,
+        status=_job_status(progress),
+        media_type=media_type_from_proto(job.media_type),
+        asset_id=job.asset_id or None,
+        progress=progress,
+        error=_failure(job),
+        created_at=_time(job.created_at),
+        finished_at=_time(job.finished_at) if job.HasField("finished_at") else None,
+    )
+
+
+def _job_status(progress: ProgressBody) -> str:
+    """As an asset's, of the assets that are still there: ready as soon as any is and none is awaited."""
+    if progress.processing or (progress.pending and progress.pending < progress.total):
+        return "processing"
+    if progress.pending:
+        return "pending"
+    return "failed" if progress.failed and not progress.ready else "ready"
+
+
+def _hit(hit: index_pb2.Hit) -> HitBody:
+    result = result_from_proto(hit.result)
+    is_in_time = result.media_type is not MediaType.IMAGE
+    return HitBody(
+        asset_id=hit.asset.id,
+        name=hit.asset.name or None,
+        media_type=result.media_type,
+        similarity=result.similarity_score,
+        coverage=result.coverage.source if result.coverage and is_in_time else None,
+        matched_segments=[msgspec.convert(segment, SegmentBody, from_attributes=True) for segment in result.matched_segments],
+        confidence=result.confidence,
+        collection=hit.asset.collection or None,
+        metadata=json.loads(hit.asset.metadata),
+    )
+
+
+def _failure(found: index_pb2.Asset | index_pb2.Job) -> FailureBody | None:
+    return FailureBody(code=found.error_code, message=found.error_message) if found.error_code else None
+
+
+def _json(value: dict[str, Any] | None) -> str:
+    return json.dumps(value) if value else ""
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,133 @@
+"""The public JSON of /v1, as types: what is not in here is neither taken nor given."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from gateway.schemas import Score, SegmentBody
+from mesh.media import MediaType
+
+Status = Literal["pending", "processing", "ready", "failed"]
+Text = Annotated[str, Meta(max_length=500)]
+Limit = Annotated[int, Meta(ge=1, le=100)]
+
+DEFAULT_LIMIT = 20
+
+
+class IndexRequest(msgspec.Struct, kw_only=True):
+    """The body of POST /v1/index/{type}/url."""
+
+    url: str
+    name: Text | None = None
+    collection: Text | None = None
+    metadata: dict[str, Any] | None = None
+    owner: Text | None = None
+
+
+class SearchRequest(msgspec.Struct, kw_only=True):
+    """What every search takes, and one of url and asset_id, as its path says."""
+
+    url: str | None = None
+    asset_id: str | None = None
+    threshold: Score | None = None
+    min_coverage: Score = 0.0
+    limit: Limit = DEFAULT_LIMIT
+    cursor: str | None = None
+    collections: Annotated[list[Text], Meta(max_length=100)] = []
+    # Only the path's own type so far.
+    media_types: list[MediaType] | None = None
+    filter: dict[str, Any] | None = None
+    exclude_self: bool = False
+
+
+class AssetQuery(msgspec.Struct, kw_only=True):
+    """The query of GET /v1/assets."""
+
+    limit: Limit = DEFAULT_LIMIT
+    cursor: str = ""
+    status: Status | None = None
+    type: MediaType | None = None
+    name: Text | None = None
+    collection: Text | None = None
+
+
+class PageQuery(msgspec.Struct, kw_only=True):
+    """The query of GET /v1/jobs."""
+
+    limit: Limit = DEFAULT_LIMIT
+    cursor: str = ""
+
+
+class FailureBody(msgspec.Struct, kw_only=True):
+    code: str
+    message: str
+
+
+class AcceptedBody(msgspec.Struct, kw_only=True):
+    asset_id: str
+    job_id: str
+    status: str
+
+
+class AssetBody(msgspec.Struct, kw_only=True):
+    id: str
+    name: str | None
+    media_type: MediaType
+    status: str
+    error: FailureBody | None
+    collection: str | None
+    metadata: dict[str, Any]
+    created_at: str
+    ready_at: str | None
+
+
+class AssetListBody(msgspec.Struct, kw_only=True):
+    assets: list[AssetBody]
+    next_cursor: str | None
+
+
+class ProgressBody(msgspec.Struct, kw_only=True):
+    """Counts of the job's assets, by their status; those deleted since are in the total alone."""
+
+    total: int
+    pending: int
+    processing: int
+    ready: int
+    failed: int
+
+
+class JobBody(msgspec.Struct, kw_only=True):
+    id: str
+    status: str
+    media_type: MediaType
+    asset_id: str | None
+    progress: ProgressBody
+    error: FailureBody | None
+    created_at: str
+    finished_at: str | None
+
+
+class JobListBody(msgspec.Struct, kw_only=True):
+    jobs: list[JobBody]
+    next_cursor: str | None
+
+
+class HitBody(msgspec.Struct, kw_only=True):
+    asset_id: str
+    name: str | None
+    media_type: MediaType
+    similarity: Score
+    coverage: Score | None
+    matched_segments: list[SegmentBody]
+    confidence: str
+    collection: str | None
+    metadata: dict[str, Any]
+
+
+class SearchBody(msgspec.Struct, kw_only=True):
+    results: list[HitBody]
+    next_cursor: str | None
+    processing_time_ms: int

@@ -1,0 +1,132 @@
+"""`python -m index_svc.admin`: projects and keys from the command line, against the running mesh."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from index_svc.keys import SCOPES
+from index_svc.settings import Settings
+from mesh import client
+from mesh.errors import MeshError
+from mesh.settings import InvalidSettings, exit_on_invalid, read_settings
+from protos import index_pb2, index_pb2_grpc
+
+_FIRST_PROJECT: Final = "default"
+
+Command = Callable[[Any, argparse.Namespace], Awaitable[None]]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    options = _parser().parse_args(arguments)
+    try:
+        settings = read_settings(Settings)
+    except InvalidSettings as problem:
+        exit_on_invalid(problem)
+    try:
+        asyncio.run(_run(settings, options))
+    except MeshError as error:
+        why = "the mesh is not running on this DATA_DIR (start it with make run)" if error.code == "not_available" else error.message
+        sys.exit(f"{error.code}: {why}")
+
+
+async def _run(settings: Settings, options: argparse.Namespace) -> None:
+    async with client.open_channel(settings, settings.index_address) as channel:
+        await options.command(index_pb2_grpc.IndexServiceStub(channel), options)
+
+
+async def _first_key(stub: Any, options: argparse.Namespace) -> None:
+    """A key with every scope for the first project, which is made where there is none."""
+    projects = (await client.ask(stub.ListProjects, index_pb2.ListProjectsRequest())).projects
+    if projects:
+        project = projects[0]
+    else:
+        project = (await client.ask(stub.CreateProject, index_pb2.CreateProjectRequest(name=_FIRST_PROJECT))).project
+    request = index_pb2.CreateKeyRequest(project_id=project.id, name=options.name, scopes=SCOPES)
+    made = await client.ask(stub.CreateKey, request)
+    print(f"A key with every scope for the project {project.name} ({project.id}); it is shown this once:")
+    print(made.secret)
+
+
+async def _projects(stub: Any, options: argparse.Namespace) -> None:
+    for project in (await client.ask(stub.ListProjects, index_pb2.ListProjectsRequest())).projects:
+        print(f"{project.id}  {project.plan:10}  {_day(project.created_at)}  {project.name}")
+
+
+async def _create_project(stub: Any, options: argparse.Namespace) -> None:
+    made = await client.ask(stub.CreateProject, index_pb2.CreateProjectRequest(name=options.name, plan=options.plan))
+    print(made.project.id)
+
+
+async def _keys(stub: Any, options: argparse.Namespace) -> None:
+    for key in (await client.ask(stub.ListKeys, index_pb2.ListKeysRequest(project_id=options.project))).keys:
+        is_over = key.HasField("expires_at") and key.expires_at <= time.time()
+        state = "revoked" if key.HasField("revoked_at") else "expired" if is_over else "valid"
+        used = f"last used {_day(key.last_used_at)}" if key.HasField("last_used_at") else "never used"
+        ends = f"  ends {_day(key.expires_at)}" if key.HasField("expires_at") else ""
+        print(f"{key.prefix}…  {state:7}  {used}{ends}  {key.name}  [{' '.join(key.scopes)}]")
+
+
+async def _create_key(stub: Any, options: argparse.Namespace) -> None:
+    request = index_pb2.CreateKeyRequest(project_id=options.project, name=options.name, scopes=options.scopes)
+    if options.days:
+        request.expires_at = time.time() + options.days * 86400
+    print((await client.ask(stub.CreateKey, request)).secret)
+
+
+async def _rotate_key(stub: Any, options: argparse.Namespace) -> None:
+    request = index_pb2.RotateKeyRequest(
+        project_id=options.project, key_id=_id_of(options.key), overlap_seconds=options.overlap_hours * 3600
+    )
+    print((await client.ask(stub.RotateKey, request)).secret)
+
+
+async def _revoke_key(stub: Any, options: argparse.Namespace) -> None:
+    await client.ask(stub.RevokeKey, index_pb2.RevokeKeyRequest(project_id=options.project, key_id=_id_of(options.key)))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m index_svc.admin", description="Projects and keys of the running mesh.")
+    commands = parser.add_subparsers(required=True, metavar="command")
+
+    def add(name: str, command: Command, text: str, *, in_project: bool = True) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=text, description=text)
+        added.set_defaults(command=command)
+        if in_project:
+            added.add_argument("project", help="the project's id")
+        return added
+
+    add("key", _first_key, "print a key with every scope; make a first project where there is none", in_project=False).add_argument(
+        "--name", default="first key"
+    )
+    add("projects", _projects, "list the projects", in_project=False)
+    project = add("create-project", _create_project, "make a project and print its id", in_project=False)
+    project.add_argument("name")
+    project.add_argument("--plan", default="", help="free where none is given")
+    add("keys", _keys, "list a project's keys")
+    key = add("create-key", _create_key, "make a key and print it, this once")
+    key.add_argument("name")
+    key.add_argument("scopes", nargs="*", metavar="scope", help=" ".join(SCOPES))
+    key.add_argument("--days", type=float, default=0.0, help="it ends after so many; 0: never")
+    rotate = add("rotate-key", _rotate_key, "print a new key in the place of one, which works on for a while")
+    rotate.add_argument("key", help="its id or prefix")
+    rotate.add_argument("--overlap-hours", type=float, default=24.0)
+    add("revoke-key", _revoke_key, "end a key, everywhere within seconds").add_argument("key", help="its id or prefix")
+    return parser
+
+
+def _id_of(key: str) -> str:
+    return key.strip().rstrip("…").removeprefix("mm_live_")[:12]
+
+
+def _day(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""The index's ways to the matchers, one a medium: a URL to a fingerprint, a query and stored fingerprints to results.
+
+What is kept of a fingerprint is the matcher's own message without its terms; nobody but a matcher reads it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack
+
+import grpc
+
+from index_svc.records import Fingerprint
+from index_svc.settings import Settings
+from mesh import client
+from mesh.errors import Internal, NotAvailable
+from mesh.media import Include, MatchOptions, MatchResult, MediaType
+from mesh.wire import options_to_proto, result_from_proto
+from protos import matcher_pb2, matcher_pb2_grpc, media_pb2
+
+_SIGN = 1 << 63
+
+
+class Matchers:
+    """Enter it to open the channels."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._addresses = {
+            MediaType.IMAGE: settings.image_address,
+            MediaType.VIDEO: settings.video_address,
+            MediaType.AUDIO: settings.audio_address,
+        }
+
+    async def __aenter__(self) -> Matchers:
+        self._stack = AsyncExitStack()
+        self._channels: dict[MediaType, grpc.aio.Channel] = {}
+        for medium, address in self._addresses.items():
+            if address:
+                channel = client.open_channel(self._settings, address)
+                self._channels[medium] = await self._stack.enter_async_context(channel)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    async def fingerprint(self, medium: MediaType, url: str) -> Fingerprint:
+        """All layers of what the URL names."""
+
+        async def requests() -> AsyncIterator[matcher_pb2.ComputeFingerprintRequest]:
+            yield matcher_pb2.ComputeFingerprintRequest(head=matcher_pb2.FingerprintHead(url=url))
+
+        response = await client.ask(self._stub(medium).ComputeFingerprint, requests())
+        return _from_proto(response.fingerprint)
+
+    async def compare(self, medium: MediaType, query: bytes, candidates: Sequence[bytes]) -> AsyncIterator[MatchResult | None]:
+        """One result a candidate, in their order; None for one that does not compare with the query."""
+        options = options_to_proto(MatchOptions(include=frozenset({Include.COVERAGE})))
+        head = matcher_pb2.CompareHead(query=_to_proto(query), options=options)
+
+        async def requests() -> AsyncIterator[matcher_pb2.CompareRequest]:
+            yield matcher_pb2.CompareRequest(head=head)
+            for at, payload in enumerate(candidates):
+                yield matcher_pb2.CompareRequest(candidate=matcher_pb2.Candidate(id=str(at), fingerprint=_to_proto(payload)))
+
+        answered = 0
+        async for response in client.ask_stream(self._stub(medium).Compare, requests()):
+            answered += 1
+            yield result_from_proto(response.result) if response.HasField("result") else None
+        if answered != len(candidates):
+            raise Internal()
+
+    def _stub(self, medium: MediaType) -> matcher_pb2_grpc.MatcherServiceStub:
+        if medium not in self._channels:
+            raise NotAvailable(f"{medium} matching is not running here")
+        return matcher_pb2_grpc.MatcherServiceStub(self._channels[medium])
+
+
+def _from_proto(message: media_pb2.Fingerprint) -> Fingerprint:
+    # PostgreSQL's integers have a sign.
+    terms = [term - 2 * _SIGN if term >= _SIGN else term for term in message.terms.values]
+    positions = list(message.terms.positions) or [0] * len(terms)
+    if len(positions) != len(terms) or "sha256" not in message.hashes:
+        raise Internal()
+    message.ClearField("terms")
+    return Fingerprint(message.algorithm, message.version, message.hashes["sha256"], message.SerializeToString(), terms, positions)
+
+
+def _to_proto(payload: bytes) -> media_pb2.Fingerprint:
+    return media_pb2.Fingerprint.FromString(payload)

@@ -1,0 +1,135 @@
+"""What the index speaks of, as plain values: projects, keys, assets, jobs, what a matcher made of a file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+from uuid import UUID
+
+from mesh.media import MatchResult, MediaType
+
+MEDIUM_NUMBER: Final = {MediaType.IMAGE: 1, MediaType.VIDEO: 2, MediaType.AUDIO: 3}
+"""As the tables have them; never given anew."""
+MEDIUM: Final = {number: medium for medium, number in MEDIUM_NUMBER.items()}
+
+
+class AssetStatus(StrEnum):
+    """pending → processing → ready | failed; back to pending where the matcher was away, or by a retry of what failed."""
+
+    PENDING = "pending"
+    PROCESSING = "processing"
+    READY = "ready"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    id: UUID
+    name: str
+    plan: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """Everything about a key but its secret."""
+
+    id: str
+    name: str
+    scopes: list[str]
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a valid key allows."""
+
+    project: UUID
+    key_id: str
+    scopes: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class AssetDraft:
+    """What a client says of an asset."""
+
+    media_type: MediaType
+    url: str
+    name: str
+    collection: str
+    owner: str
+    metadata: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    id: UUID
+    number: int
+    name: str
+    media_type: MediaType
+    status: AssetStatus
+    error_code: str | None
+    error_message: str | None
+    collection: str
+    owner: str
+    metadata: dict[str, Any]
+    created_at: datetime
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class AssetFilter:
+    """Those that are set must hold."""
+
+    status: AssetStatus | None = None
+    media_type: MediaType | None = None
+    collection: str | None = None
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """`counts` by status, of the assets that are still there."""
+
+    id: UUID
+    number: int
+    media_type: MediaType
+    total: int
+    counts: dict[AssetStatus, int]
+    asset_id: UUID | None
+    error_code: str | None
+    error_message: str | None
+    created_at: datetime
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """What a matcher made of a file: `payload` is opaque, the terms and their positions (milliseconds) are what can be looked up."""
+
+    algorithm: str
+    version: int
+    sha256: str
+    payload: bytes
+    terms: list[int]
+    positions: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Narrowing:
+    """Which assets a search is about."""
+
+    collections: list[str] = field(default_factory=list)
+    metadata: dict[str, Any] = field(default_factory=dict)
+    without: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    asset: Asset
+    result: MatchResult

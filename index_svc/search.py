@@ -1,0 +1,132 @@
+"""One against many: the query's terms name candidates, and its own matcher compares it with each of them.
+
+So a hit carries the score that the pair endpoint gives the same two files. Candidates are compared in the order of their votes,
+batch by batch, until a whole batch holds no hit.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Final
+from uuid import UUID
+
+from prometheus_client import Histogram
+
+from index_svc.access import Access
+from index_svc.matchers import Matchers
+from index_svc.ranking import DEFAULT_THRESHOLDS, is_hit, ranked
+from index_svc.records import Fingerprint, Hit, Narrowing
+from index_svc.store import postings as store
+from index_svc.store.database import Database
+from mesh.errors import InvalidRequest, NotFound
+from mesh.media import MatchResult, MediaType
+
+MAX_HITS: Final = 100
+DEFAULT_HITS: Final = 20
+BATCH: Final = 24
+
+STAGE_SECONDS = Histogram("mediamesh_search_stage_seconds", "Time in each stage of a search.", ["media_type", "stage"])
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What is searched for, one of url and asset, and what counts as found."""
+
+    media_type: MediaType
+    url: str = ""
+    asset: UUID | None = None
+    threshold: float | None = None
+    min_coverage: float = 0.0
+    limit: int = 0
+    offset: int = 0
+    narrowing: Narrowing = field(default_factory=Narrowing)
+
+
+class Search:
+    def __init__(self, database: Database, access: Access, matchers: Matchers, max_candidates: int) -> None:
+        self._database = database
+        self._access = access
+        self._matchers = matchers
+        self._max_candidates = max_candidates
+
+    async def search(self, project: UUID, query: Query) -> tuple[list[Hit], int | None, dict[str, float]]:
+        """A page of the ranked hits, where the next one begins (None: nowhere), and the milliseconds of each stage."""
+        medium = query.media_type
+        limit, threshold = _checked_limit(query.limit), _checked_threshold(query.threshold, medium)
+        timings: dict[str, float] = {}
+        async with self._database.transaction() as connection:
+            await self._access.require_feature(connection, project, f"{medium}:search")
+        with _timed(timings, medium, "fingerprint"):
+            fingerprint = await self._fingerprint(project, query)
+        with _timed(timings, medium, "candidates"):
+            async with self._database.transaction() as connection:
+                numbers = await store.find_candidates(connection, project, medium, fingerprint, query.narrowing, self._max_candidates)
+        with _timed(timings, medium, "compare"):
+            hits = [
+                hit
+                async for hit in self._hits(project, medium, fingerprint, [number for number, _ in numbers], threshold, query.min_coverage)
+            ]
+        end = query.offset + limit
+        return ranked(hits)[query.offset : end], end if len(hits) > end else None, timings
+
+    async def _fingerprint(self, project: UUID, query: Query) -> Fingerprint:
+        if query.asset is None:
+            return await self._matchers.fingerprint(query.media_type, query.url)
+        async with self._database.transaction() as connection:
+            stored = await store.read_fingerprint(connection, project, query.asset, query.media_type)
+        if stored is None:
+            raise NotFound(f"there is no such {query.media_type} asset that is ready")
+        return stored
+
+    async def _hits(
+        self, project: UUID, medium: MediaType, fingerprint: Fingerprint, numbers: list[int], threshold: float, min_coverage: float
+    ) -> AsyncIterator[Hit]:
+        for start in range(0, len(numbers), BATCH):
+            results = await self._compare(project, medium, fingerprint, numbers[start : start + BATCH])
+            async with self._database.transaction() as connection:
+                # Read last: what was deleted while it was being compared is no hit.
+                assets = await store.read_ready(connection, project, list(results))
+            hits = [Hit(assets[number], result) for number, result in results.items() if number in assets]
+            found = [hit for hit in hits if is_hit(hit, threshold, min_coverage)]
+            for hit in found:
+                yield hit
+            if not found:
+                return
+
+    async def _compare(self, project: UUID, medium: MediaType, fingerprint: Fingerprint, numbers: list[int]) -> dict[int, MatchResult]:
+        async with self._database.transaction() as connection:
+            payloads = await store.read_payloads(connection, project, numbers)
+        there = [number for number in numbers if number in payloads]
+        results = [result async for result in self._matchers.compare(medium, fingerprint.payload, [payloads[number] for number in there])]
+        return {number: result for number, result in zip(there, results, strict=True) if result is not None}
+
+
+def _checked_limit(limit: int) -> int:
+    if limit > MAX_HITS:
+        raise InvalidRequest(f"limit must be from 1 to {MAX_HITS}", field="limit")
+    return limit or DEFAULT_HITS
+
+
+def _checked_threshold(threshold: float | None, medium: MediaType) -> float:
+    if threshold is None:
+        return DEFAULT_THRESHOLDS[medium]
+    if not 0.0 <= threshold <= 1.0:
+        raise InvalidRequest("threshold must be from 0 to 1", field="threshold")
+    return threshold
+
+
+class _timed:  # noqa: N801
+    """Milliseconds of a block, into the timings."""
+
+    def __init__(self, timings: dict[str, float], medium: MediaType, stage: str) -> None:
+        self._timings, self._medium, self._stage = timings, medium, stage
+
+    def __enter__(self) -> None:
+        self._started = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        spent = time.perf_counter() - self._started
+        self._timings[self._stage] = spent * 1000
+        STAGE_SECONDS.labels(self._medium, self._stage).observe(spent)

@@ -1,0 +1,36 @@
+"""What can be set about index_svc."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from msgspec import Meta
+
+from mesh.settings import Count, MeshSettings, Port
+
+
+class Settings(MeshSettings, frozen=True, kw_only=True):
+    # What others dial; INDEX_LISTEN where what this service binds is something else.
+    index_address: str = "unix:index.sock"
+    index_listen: str = ""
+    index_metrics_port: Port = 9105
+    # Any PostgreSQL, as a URL or key=value pairs; empty: one of its own under DATA_DIR.
+    database_url: str = ""
+    index_connections: Annotated[int, Meta(ge=4, le=1024)] = 16
+    # What keys are hashed with; empty: a random one that is kept in the database.
+    index_key_secret: str = ""
+    # Assets that this process has fingerprinted at once; 0: none, others do.
+    index_jobs: Annotated[int, Meta(ge=0, le=256)] = 4
+    # Times that an asset is tried whose matcher was not there or too busy.
+    index_job_attempts: Count = 12
+    # Candidates that a search compares at most.
+    index_max_candidates: Annotated[int, Meta(ge=1, le=1000)] = 200
+    image_address: str = "unix:image.sock"
+    video_address: str = ""
+    audio_address: str = ""
+
+    @property
+    def cluster_dir(self) -> Path:
+        """Where the database of its own lies; PostgreSQL 19 could not read what 18 wrote."""
+        return Path(self.data_dir).resolve() / "database" / "18"

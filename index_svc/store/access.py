@@ -1,0 +1,106 @@
+"""Projects, plans and keys."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from psycopg.rows import class_row
+
+from index_svc.records import Key, Project
+from index_svc.store.database import Connection
+
+_KEY = "id, name, scopes, created_at, expires_at, revoked_at, last_used_at"
+_PROJECT = "id, name, plan, created_at"
+
+
+async def has_plan(connection: Connection, plan: str) -> bool:
+    return await (await connection.execute("SELECT 1 FROM plans WHERE name = %s", [plan])).fetchone() is not None
+
+
+async def insert_project(connection: Connection, project: UUID, name: str, plan: str) -> Project:
+    cursor = connection.cursor(row_factory=class_row(Project))
+    await cursor.execute(f"INSERT INTO projects (id, name, plan) VALUES (%s, %s, %s) RETURNING {_PROJECT}", [project, name, plan])  # noqa: S608
+    return (await cursor.fetchall())[0]
+
+
+async def list_projects(connection: Connection) -> list[Project]:
+    cursor = connection.cursor(row_factory=class_row(Project))
+    await cursor.execute(f"SELECT {_PROJECT} FROM projects ORDER BY number")  # noqa: S608
+    return await cursor.fetchall()
+
+
+async def has_project(connection: Connection, project: UUID) -> bool:
+    return await (await connection.execute("SELECT 1 FROM projects WHERE id = %s", [project])).fetchone() is not None
+
+
+async def has_feature(connection: Connection, project: UUID, feature: str) -> bool:
+    """Whether the project's plan has it."""
+    found = await connection.execute(
+        "SELECT 1 FROM projects JOIN plans ON plans.name = projects.plan WHERE projects.id = %s AND %s = ANY(plans.features)",
+        [project, feature],
+    )
+    return await found.fetchone() is not None
+
+
+async def insert_key(
+    connection: Connection, project: UUID, identity: str, name: str, digest: bytes, scopes: list[str], expires_at: datetime | None
+) -> Key:
+    cursor = connection.cursor(row_factory=class_row(Key))
+    await cursor.execute(
+        f"INSERT INTO keys (id, project, name, digest, scopes, expires_at) VALUES (%s, %s, %s, %s, %s, %s) RETURNING {_KEY}",  # noqa: S608
+        [identity, project, name, digest, scopes, expires_at],
+    )
+    return (await cursor.fetchall())[0]
+
+
+async def list_keys(connection: Connection, project: UUID) -> list[Key]:
+    cursor = connection.cursor(row_factory=class_row(Key))
+    await cursor.execute(f"SELECT {_KEY} FROM keys WHERE project = %s ORDER BY created_at, id", [project])  # noqa: S608
+    return await cursor.fetchall()
+
+
+async def find_valid_key(connection: Connection, identity: str) -> tuple[UUID, bytes, list[str]] | None:
+    """The key's project, digest and scopes, where it is neither revoked nor past its time."""
+    found = await connection.execute(
+        "SELECT project, digest, scopes FROM keys WHERE id = %s AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())",
+        [identity],
+    )
+    row = await found.fetchone()
+    return (row["project"], row["digest"], row["scopes"]) if row else None
+
+
+async def touch_key(connection: Connection, identity: str) -> None:
+    """Last used: to the minute, so that a busy key is not written at every call."""
+    await connection.execute(
+        "UPDATE keys SET last_used_at = now() WHERE id = %s AND (last_used_at IS NULL OR last_used_at < now() - interval '1 minute')",
+        [identity],
+    )
+
+
+async def limit_key(connection: Connection, project: UUID, identity: str, overlap_seconds: float) -> Key | None:
+    """The key where it is valid, which from now on ends after the overlap (or before, if it was to)."""
+    cursor = connection.cursor(row_factory=class_row(Key))
+    await cursor.execute(
+        "UPDATE keys SET expires_at = least(expires_at, now() + make_interval(secs => %s))"  # noqa: S608
+        " WHERE project = %s AND id = %s AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())"
+        f" RETURNING {_KEY}",
+        [overlap_seconds, project, identity],
+    )
+    return await cursor.fetchone()
+
+
+async def revoke_key(connection: Connection, project: UUID, identity: str) -> bool:
+    """Whether the project has such a key; revoking twice changes nothing."""
+    done = await connection.execute(
+        "UPDATE keys SET revoked_at = coalesce(revoked_at, now()) WHERE project = %s AND id = %s", [project, identity]
+    )
+    return done.rowcount == 1
+
+
+async def keep_secret(connection: Connection, name: str, value: bytes) -> bytes:
+    """The secret of that name: this one, or the one that was there first."""
+    await connection.execute("INSERT INTO secrets (name, value) VALUES (%s, %s) ON CONFLICT DO NOTHING", [name, value])
+    row = await (await connection.execute("SELECT value FROM secrets WHERE name = %s", [name])).fetchone()
+    assert row is not None
+    return bytes(row["value"])

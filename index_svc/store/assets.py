@@ -1,0 +1,200 @@
+"""Assets, their fingerprints and postings, and the jobs that they came with."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from uuid import UUID
+
+from psycopg.rows import DictRow
+from psycopg.types.json import Jsonb
+
+from index_svc.records import MEDIUM, MEDIUM_NUMBER, Asset, AssetDraft, AssetFilter, AssetStatus, Fingerprint, Job
+from index_svc.store.database import Connection
+from mesh.media import MediaType
+
+COLUMNS: Final = (
+    "assets.id, assets.number, assets.name, assets.media_type, assets.status, assets.error_code, assets.error_message,"
+    " assets.collection, assets.owner, assets.metadata, assets.created_at, assets.finished_at"
+)
+_JOB: Final = """
+SELECT jobs.id, jobs.number, jobs.media_type, jobs.total, jobs.created_at,
+       count(*) FILTER (WHERE assets.status = 'pending') AS pending,
+       count(*) FILTER (WHERE assets.status = 'processing') AS processing,
+       count(*) FILTER (WHERE assets.status = 'ready') AS ready,
+       count(*) FILTER (WHERE assets.status = 'failed') AS failed,
+       max(assets.finished_at) AS finished_at,
+       CASE WHEN jobs.total = 1 THEN min(assets.id::text) END AS asset_id,
+       CASE WHEN jobs.total = 1 THEN min(assets.error_code) END AS error_code,
+       CASE WHEN jobs.total = 1 THEN min(assets.error_message) END AS error_message
+  FROM jobs LEFT JOIN assets ON assets.job = jobs.id
+"""
+
+
+async def insert_job(connection: Connection, project: UUID, job: UUID, media_type: MediaType, total: int) -> None:
+    await connection.execute(
+        "INSERT INTO jobs (id, project, media_type, total) VALUES (%s, %s, %s, %s)",
+        [job, project, MEDIUM_NUMBER[media_type], total],
+    )
+
+
+async def insert_asset(connection: Connection, project: UUID, asset: UUID, job: UUID, draft: AssetDraft) -> int:
+    """The number of the new asset."""
+    cursor = await connection.execute(
+        "INSERT INTO assets (id, project, media_type, job, url, name, collection, owner, metadata)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING number",
+        [
+            asset,
+            project,
+            MEDIUM_NUMBER[draft.media_type],
+            job,
+            draft.url,
+            draft.name,
+            draft.collection,
+            draft.owner,
+            Jsonb(draft.metadata),
+        ],
+    )
+    return int((await cursor.fetchall())[0]["number"])
+
+
+async def find_asset(connection: Connection, project: UUID, asset: UUID) -> Asset | None:
+    cursor = await connection.execute(f"SELECT {COLUMNS} FROM assets WHERE project = %s AND id = %s", [project, asset])  # noqa: S608
+    row = await cursor.fetchone()
+    return to_asset(row) if row else None
+
+
+async def list_assets(connection: Connection, project: UUID, wanted: AssetFilter, before: int | None, limit: int) -> list[Asset]:
+    """The newest first, from below the number `before`."""
+    cursor = await connection.execute(
+        f"SELECT {COLUMNS} FROM assets WHERE project = %(project)s"  # noqa: S608
+        " AND (%(before)s::bigint IS NULL OR number < %(before)s)"
+        " AND (%(status)s::text IS NULL OR status = %(status)s)"
+        " AND (%(media_type)s::smallint IS NULL OR media_type = %(media_type)s)"
+        " AND (%(collection)s::text IS NULL OR collection = %(collection)s)"
+        " AND (%(name)s::text IS NULL OR name = %(name)s)"
+        " ORDER BY number DESC LIMIT %(limit)s",
+        {
+            "project": project,
+            "before": before,
+            "status": wanted.status,
+            "media_type": MEDIUM_NUMBER[wanted.media_type] if wanted.media_type else None,
+            "collection": wanted.collection,
+            "name": wanted.name,
+            "limit": limit,
+        },
+    )
+    return [to_asset(row) for row in await cursor.fetchall()]
+
+
+async def delete_asset(connection: Connection, project: UUID, asset: UUID) -> bool:
+    """The asset, its fingerprint and its postings, all gone when the transaction is through; False: there was none."""
+    found = await connection.execute("SELECT number FROM assets WHERE project = %s AND id = %s FOR UPDATE", [project, asset])
+    row = await found.fetchone()
+    if row is None:
+        return False
+    await _delete_postings(connection, row["number"])
+    await connection.execute("DELETE FROM assets WHERE number = %s", [row["number"]])
+    return True
+
+
+async def reset_failed(connection: Connection, project: UUID, asset: UUID, job: UUID) -> int | None:
+    """The number of the asset, pending again under a new job; None where it has not failed."""
+    cursor = await connection.execute(
+        "UPDATE assets SET status = 'pending', error_code = NULL, error_message = NULL, finished_at = NULL, job = %s"
+        " WHERE project = %s AND id = %s AND status = 'failed' RETURNING number",
+        [job, project, asset],
+    )
+    row = await cursor.fetchone()
+    return int(row["number"]) if row else None
+
+
+async def begin_processing(connection: Connection, number: int) -> DictRow | None:
+    """The URL, medium and name of an asset that waits; also of one whose worker was killed. None: nothing is left to do."""
+    cursor = await connection.execute(
+        "UPDATE assets SET status = 'processing' WHERE number = %s AND status IN ('pending', 'processing') RETURNING id, url, media_type",
+        [number],
+    )
+    return await cursor.fetchone()
+
+
+async def wait_again(connection: Connection, number: int) -> None:
+    await connection.execute("UPDATE assets SET status = 'pending' WHERE number = %s AND status = 'processing'", [number])
+
+
+async def fail(connection: Connection, number: int, code: str, message: str) -> None:
+    await connection.execute(
+        "UPDATE assets SET status = 'failed', error_code = %s, error_message = %s, finished_at = now()"
+        " WHERE number = %s AND status = 'processing'",
+        [code, message, number],
+    )
+
+
+async def make_ready(connection: Connection, number: int, made: Fingerprint) -> bool:
+    """All at once: the fingerprint, the postings, and the status that lets searches see them. False: it was deleted meanwhile."""
+    done = await connection.execute(
+        "UPDATE assets SET status = 'ready', finished_at = now(), url = NULL, algorithm = %s, version = %s, sha256 = %s"
+        " WHERE number = %s AND status = 'processing'",
+        [made.algorithm, made.version, made.sha256, number],
+    )
+    if done.rowcount != 1:
+        return False
+    await connection.execute(
+        "INSERT INTO fingerprints (asset, payload, terms, positions) VALUES (%s, %s, %s, %s)",
+        [number, made.payload, made.terms, made.positions],
+        binary=True,
+    )
+    await connection.execute(
+        "INSERT INTO postings (project, media_type, term, asset, position)"
+        " SELECT projects.number, assets.media_type, made.term, assets.number, made.position"
+        " FROM assets JOIN projects ON projects.id = assets.project JOIN fingerprints ON fingerprints.asset = assets.number,"
+        " unnest(fingerprints.terms, fingerprints.positions) AS made (term, position)"
+        " WHERE assets.number = %s ORDER BY made.term, made.position ON CONFLICT DO NOTHING",
+        [number],
+    )
+    return True
+
+
+async def find_job(connection: Connection, project: UUID, job: UUID) -> Job | None:
+    cursor = await connection.execute(f"{_JOB} WHERE jobs.project = %s AND jobs.id = %s GROUP BY jobs.id", [project, job])
+    row = await cursor.fetchone()
+    return _job(row) if row else None
+
+
+async def list_jobs(connection: Connection, project: UUID, before: int | None, limit: int) -> list[Job]:
+    cursor = await connection.execute(
+        f"{_JOB} WHERE jobs.project = %(project)s AND (%(before)s::bigint IS NULL OR jobs.number < %(before)s)"
+        " GROUP BY jobs.id ORDER BY jobs.number DESC LIMIT %(limit)s",
+        {"project": project, "before": before, "limit": limit},
+    )
+    return [_job(row) for row in await cursor.fetchall()]
+
+
+async def _delete_postings(connection: Connection, number: int) -> None:
+    await connection.execute(
+        "DELETE FROM postings USING assets"
+        " JOIN projects ON projects.id = assets.project JOIN fingerprints ON fingerprints.asset = assets.number"
+        " WHERE assets.number = %s AND postings.project = projects.number AND postings.media_type = assets.media_type"
+        " AND postings.term = ANY(fingerprints.terms) AND postings.asset = assets.number",
+        [number],
+    )
+
+
+def to_asset(row: dict[str, Any]) -> Asset:
+    return Asset(**{**row, "media_type": MEDIUM[row["media_type"]], "status": AssetStatus(row["status"])})
+
+
+def _job(row: dict[str, Any]) -> Job:
+    counts = {status: row[status] for status in AssetStatus}
+    is_done = not counts[AssetStatus.PENDING] and not counts[AssetStatus.PROCESSING]
+    return Job(
+        id=row["id"],
+        number=row["number"],
+        media_type=MEDIUM[row["media_type"]],
+        total=row["total"],
+        counts=counts,
+        asset_id=UUID(row["asset_id"]) if row["asset_id"] else None,
+        error_code=row["error_code"],
+        error_message=row["error_message"],
+        created_at=row["created_at"],
+        finished_at=row["finished_at"] if is_done else None,
+    )
