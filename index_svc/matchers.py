@@ -5,8 +5,10 @@ What is kept of a fingerprint is the matcher's own message without its terms; no
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
+from typing import Final
 
 import grpc
 
@@ -18,7 +20,9 @@ from mesh.media import Include, MatchOptions, MatchResult, MediaType
 from mesh.wire import options_to_proto, result_from_proto
 from protos import matcher_pb2, matcher_pb2_grpc, media_pb2
 
-_SIGN = 1 << 63
+_SIGN: Final = 1 << 63
+_STREAMS: Final = 4
+"""A matcher answers the candidates of one stream in turn; its workers share out several."""
 
 
 class Matchers:
@@ -53,8 +57,23 @@ class Matchers:
         response = await client.ask(self._stub(medium).ComputeFingerprint, requests())
         return _from_proto(response.fingerprint)
 
-    async def compare(self, medium: MediaType, query: bytes, candidates: Sequence[bytes]) -> AsyncIterator[MatchResult | None]:
+    async def compare(self, medium: MediaType, query: bytes, candidates: Sequence[bytes]) -> list[MatchResult | None]:
         """One result a candidate, in their order; None for one that does not compare with the query."""
+        streams = [asyncio.create_task(self._compare_some(medium, query, candidates[at::_STREAMS])) for at in range(_STREAMS)]
+        try:
+            parts = await asyncio.gather(*streams)
+        finally:
+            for stream in streams:
+                stream.cancel()
+            await asyncio.gather(*streams, return_exceptions=True)
+        results: list[MatchResult | None] = [None] * len(candidates)
+        for at, part in enumerate(parts):
+            results[at::_STREAMS] = part
+        return results
+
+    async def _compare_some(self, medium: MediaType, query: bytes, candidates: Sequence[bytes]) -> list[MatchResult | None]:
+        if not candidates:
+            return []
         options = options_to_proto(MatchOptions(include=frozenset({Include.COVERAGE})))
         head = matcher_pb2.CompareHead(query=_to_proto(query), options=options)
 
@@ -63,12 +82,13 @@ class Matchers:
             for at, payload in enumerate(candidates):
                 yield matcher_pb2.CompareRequest(candidate=matcher_pb2.Candidate(id=str(at), fingerprint=_to_proto(payload)))
 
-        answered = 0
-        async for response in client.ask_stream(self._stub(medium).Compare, requests()):
-            answered += 1
-            yield result_from_proto(response.result) if response.HasField("result") else None
-        if answered != len(candidates):
+        results = [
+            result_from_proto(response.result) if response.HasField("result") else None
+            async for response in client.ask_stream(self._stub(medium).Compare, requests())
+        ]
+        if len(results) != len(candidates):
             raise Internal()
+        return results
 
     def _stub(self, medium: MediaType) -> matcher_pb2_grpc.MatcherServiceStub:
         if medium not in self._channels:

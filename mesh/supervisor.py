@@ -194,6 +194,7 @@ def _announce(settings: Settings) -> None:
 mediamesh is ready
   API       {base}   (GET /readyz, /healthz, /config)
   services  {settings.runtime_dir}/*.sock   (gRPC, for processes of this user)
+  keys      make key   (prints one for /v1, to index and search)
 
 Try it:
 
