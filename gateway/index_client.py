@@ -59,7 +59,7 @@ class IndexClient:
         found = await client.ask(self._stub.Authenticate, index_pb2.AuthenticateRequest(key=key))
         return Grant(found.project_id, found.key_id, frozenset(found.scopes))
 
-    async def index_asset(self, project: str, medium: MediaType, wanted: IndexRequest) -> AcceptedBody:
+    async def index_asset(self, project: str, medium: MediaType, wanted: IndexRequest, idempotency_key: str) -> AcceptedBody:
         request = index_pb2.IndexAssetRequest(
             project_id=project,
             media_type=media_type_to_proto(medium),
@@ -68,6 +68,8 @@ class IndexClient:
             collection=wanted.collection or "",
             metadata=_json(wanted.metadata),
             owner=wanted.owner or "",
+            ttl_seconds=wanted.ttl_seconds,
+            idempotency_key=idempotency_key,
         )
         accepted = await client.ask(self._stub.IndexAsset, request)
         return AcceptedBody(asset_id=accepted.asset_id, job_id=accepted.job_id, status=_STATUS[accepted.status])

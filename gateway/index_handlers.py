@@ -35,7 +35,10 @@ def index_url(medium: MediaType) -> Handler:
     async def handle(request: web.Request, grant: Grant) -> web.Response:
         body = await read_json_body(request, request.app[SETTINGS].gateway_client_seconds)
         wanted = read_body(body, IndexRequest, required=("url",))
-        return json_response(await request.app[INDEX].index_asset(grant.project, medium, wanted), status=202)
+        key = request.headers.get("Idempotency-Key", "")
+        if not key.isascii():
+            raise InvalidRequest("Idempotency-Key must be ASCII", field="Idempotency-Key")
+        return json_response(await request.app[INDEX].index_asset(grant.project, medium, wanted, key), status=202)
 
     return keyed(f"{medium}:index", handle)
 

@@ -25,6 +25,7 @@ class IndexRequest(msgspec.Struct, kw_only=True):
     collection: Text | None = None
     metadata: dict[str, Any] | None = None
     owner: Text | None = None
+    ttl_seconds: Annotated[int, Meta(ge=1, le=10 * 366 * 24 * 3600)] | None = None
 
 
 class SearchRequest(msgspec.Struct, kw_only=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import Final, TypeVar
 from uuid import UUID, uuid4
@@ -27,13 +28,20 @@ class Index:
         self._access = access
         self._jobs = jobs
 
-    async def accept(self, project: UUID, draft: AssetDraft) -> tuple[UUID, UUID]:
-        """The ids of the new asset and of its job: all of it is kept, or nothing."""
+    async def accept(self, project: UUID, draft: AssetDraft, idempotency_key: str = "") -> tuple[UUID, UUID]:
+        """The ids of the new asset and of its job: all of it is kept, or nothing. The same again under the same key is done once."""
         asset, job = uuid4(), uuid4()
         async with self._database.transaction() as connection:
             if not await access_store.has_project(connection, project):
                 raise NotFound("there is no such project")
             await self._access.require_feature(connection, project, f"{draft.media_type}:index")
+            if idempotency_key:
+                digest = hashlib.sha256(repr(draft).encode()).digest()
+                first = await store.claim_request(connection, project, idempotency_key, digest, asset, job)
+                if first is not None:
+                    if first[0] != digest:
+                        raise Conflict("this Idempotency-Key came with another request before", field="Idempotency-Key")
+                    return first[1:]
             await store.insert_job(connection, project, job, draft.media_type, 1)
             number = await store.insert_asset(connection, project, asset, job, draft)
             await self._jobs.queue(connection, number)

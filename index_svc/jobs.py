@@ -31,6 +31,7 @@ _TASK_SECONDS: Final = 60.0
 _BEAT_SECONDS: Final = 2.0
 _LEASE_SECONDS: Final = 10.0
 _SWEEP_SECONDS: Final = 2.0
+_EXPIRED_AT_ONCE: Final = 100
 _POLL_SECONDS: Final = 2.0
 _RESTART_SECONDS: Final = 1.0
 _MAX_PAUSE_SECONDS: Final = 60.0
@@ -130,16 +131,23 @@ class Jobs:
             await asyncio.sleep(_RESTART_SECONDS)
 
     async def _keep_sweeping(self) -> None:
-        """Jobs whose worker is gone, or could not say that they are done, are done again; a job that ended badly fails its asset."""
+        """Jobs whose worker is gone, or could not say that they are done, are done again; what has outlived its time is deleted."""
         await self._database.is_migrated.wait()
         suspects: set[int] = set()
         while True:
             try:
                 await self._retry_stalled()
                 suspects = await self._retry_unsaid(suspects)
+                await self._delete_expired()
             except Exception as problem:
                 _log.warning("sweeping failed", extra={"problem": type(problem).__name__})
             await asyncio.sleep(_SWEEP_SECONDS)
+
+    async def _delete_expired(self) -> None:
+        while True:
+            async with self._database.transaction() as connection:
+                if await store.delete_expired(connection, _EXPIRED_AT_ONCE) < _EXPIRED_AT_ONCE:
+                    return
 
     async def _retry_stalled(self) -> None:
         for job in await self._app.job_manager.get_stalled_jobs(queue=QUEUE, seconds_since_heartbeat=_LEASE_SECONDS):

@@ -64,6 +64,7 @@ class AssetDraft:
     collection: str
     owner: str
     metadata: dict[str, Any]
+    ttl_seconds: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,8 +90,10 @@ class IndexServicer(index_pb2_grpc.IndexServiceServicer):
             collection=texts.checked_text(request.collection, "collection"),
             owner=texts.checked_text(request.owner, "owner"),
             metadata=texts.checked_object(request.metadata, "metadata"),
+            ttl_seconds=request.ttl_seconds if request.HasField("ttl_seconds") else None,
         )
-        asset, job = await self._index.accept(texts.known_id(request.project_id, "project"), draft)
+        key = texts.checked_text(request.idempotency_key, "Idempotency-Key", max_characters=texts.MAX_KEY_CHARACTERS)
+        asset, job = await self._index.accept(texts.known_id(request.project_id, "project"), draft, key)
         return index_pb2.IndexAssetResponse(asset_id=str(asset), job_id=str(job), status=index_pb2.ASSET_STATUS_PENDING)
 
     async def GetAsset(self, request: index_pb2.GetAssetRequest, context: Any) -> index_pb2.GetAssetResponse:  # noqa: N802

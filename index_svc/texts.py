@@ -11,6 +11,7 @@ from mesh.errors import InvalidRequest, NotFound
 MAX_CHARACTERS: Final = 500
 MAX_METADATA_BYTES: Final = 16 * 1024
 MAX_URL_CHARACTERS: Final = 8192
+MAX_KEY_CHARACTERS: Final = 255
 
 
 def checked_text(text: str, field: str, *, max_characters: int = MAX_CHARACTERS) -> str:

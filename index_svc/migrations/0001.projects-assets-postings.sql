@@ -76,6 +76,8 @@ CREATE TABLE assets (
   error_message text,
   created_at timestamptz NOT NULL DEFAULT now(),
   finished_at timestamptz,
+  -- From then on it is as if it had been deleted, and soon it is.
+  expires_at timestamptz,
   algorithm text,
   version integer,
   sha256 text,
@@ -83,7 +85,21 @@ CREATE TABLE assets (
 );
 CREATE INDEX ON assets (project, number);
 CREATE INDEX ON assets (job);
+CREATE INDEX ON assets (expires_at) WHERE expires_at IS NOT NULL;
 CREATE INDEX ON assets (project, media_type, sha256) WHERE sha256 IS NOT NULL;
+
+-- What was answered to a request that a client may send again, not knowing whether it came through.
+CREATE TABLE repeatable_requests (
+  project uuid NOT NULL REFERENCES projects ON DELETE CASCADE,
+  key text NOT NULL,
+  -- SHA-256 of what was asked for.
+  digest bytea NOT NULL,
+  asset uuid NOT NULL,
+  job uuid NOT NULL,
+  created_at timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (project, key)
+);
+CREATE INDEX ON repeatable_requests (created_at);
 
 CREATE TABLE fingerprints (
   asset bigint PRIMARY KEY REFERENCES assets ON DELETE CASCADE,

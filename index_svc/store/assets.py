@@ -16,6 +16,9 @@ COLUMNS: Final = (
     "assets.id, assets.number, assets.name, assets.media_type, assets.status, assets.error_code, assets.error_message,"
     " assets.collection, assets.owner, assets.metadata, assets.created_at, assets.finished_at"
 )
+IS_THERE: Final = "(assets.expires_at IS NULL OR assets.expires_at > now())"
+"""Holds for what has not outlived its time; the rest is deleted soon."""
+REPEATABLE_HOURS: Final = 24
 _JOB: Final = """
 SELECT jobs.id, jobs.number, jobs.media_type, jobs.total, jobs.created_at,
        count(*) FILTER (WHERE assets.status = 'pending') AS pending,
@@ -40,8 +43,8 @@ async def insert_job(connection: Connection, project: UUID, job: UUID, media_typ
 async def insert_asset(connection: Connection, project: UUID, asset: UUID, job: UUID, draft: AssetDraft) -> int:
     """The number of the new asset."""
     cursor = await connection.execute(
-        "INSERT INTO assets (id, project, media_type, job, url, name, collection, owner, metadata)"
-        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING number",
+        "INSERT INTO assets (id, project, media_type, job, url, name, collection, owner, metadata, expires_at)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, now() + make_interval(secs => %s)) RETURNING number",
         [
             asset,
             project,
@@ -52,13 +55,14 @@ async def insert_asset(connection: Connection, project: UUID, asset: UUID, job: 
             draft.collection,
             draft.owner,
             Jsonb(draft.metadata),
+            draft.ttl_seconds,
         ],
     )
     return int((await cursor.fetchall())[0]["number"])
 
 
 async def find_asset(connection: Connection, project: UUID, asset: UUID) -> Asset | None:
-    cursor = await connection.execute(f"SELECT {COLUMNS} FROM assets WHERE project = %s AND id = %s", [project, asset])  # noqa: S608
+    cursor = await connection.execute(f"SELECT {COLUMNS} FROM assets WHERE project = %s AND id = %s AND {IS_THERE}", [project, asset])  # noqa: S608
     row = await cursor.fetchone()
     return to_asset(row) if row else None
 
@@ -66,7 +70,7 @@ async def find_asset(connection: Connection, project: UUID, asset: UUID) -> Asse
 async def list_assets(connection: Connection, project: UUID, wanted: AssetFilter, before: int | None, limit: int) -> list[Asset]:
     """The newest first, from below the number `before`."""
     cursor = await connection.execute(
-        f"SELECT {COLUMNS} FROM assets WHERE project = %(project)s"  # noqa: S608
+        f"SELECT {COLUMNS} FROM assets WHERE project = %(project)s AND {IS_THERE}"  # noqa: S608
         " AND (%(before)s::bigint IS NULL OR number < %(before)s)"
         " AND (%(status)s::text IS NULL OR status = %(status)s)"
         " AND (%(media_type)s::smallint IS NULL OR media_type = %(media_type)s)"
@@ -88,13 +92,42 @@ async def list_assets(connection: Connection, project: UUID, wanted: AssetFilter
 
 async def delete_asset(connection: Connection, project: UUID, asset: UUID) -> bool:
     """The asset, its fingerprint and its postings, all gone when the transaction is through; False: there was none."""
-    found = await connection.execute("SELECT number FROM assets WHERE project = %s AND id = %s FOR UPDATE", [project, asset])
+    found = await connection.execute(
+        f"SELECT number FROM assets WHERE project = %s AND id = %s AND {IS_THERE} FOR UPDATE",  # noqa: S608
+        [project, asset],
+    )
     row = await found.fetchone()
     if row is None:
         return False
-    await _delete_postings(connection, row["number"])
-    await connection.execute("DELETE FROM assets WHERE number = %s", [row["number"]])
+    await _delete(connection, row["number"])
     return True
+
+
+async def delete_expired(connection: Connection, limit: int) -> int:
+    """How many assets had outlived their time, at most so many at once; what was answered to requests a day ago is forgotten, too."""
+    found = await connection.execute(
+        "SELECT number FROM assets WHERE expires_at <= now() ORDER BY expires_at LIMIT %s FOR UPDATE SKIP LOCKED", [limit]
+    )
+    numbers = [row["number"] for row in await found.fetchall()]
+    for number in numbers:
+        await _delete(connection, number)
+    await connection.execute("DELETE FROM repeatable_requests WHERE created_at < now() - make_interval(hours => %s)", [REPEATABLE_HOURS])
+    return len(numbers)
+
+
+async def claim_request(
+    connection: Connection, project: UUID, key: str, digest: bytes, asset: UUID, job: UUID
+) -> tuple[bytes, UUID, UUID] | None:
+    """None: this request is the first under its key. Else what the first one asked for (its digest) and was given."""
+    claimed = await connection.execute(
+        "INSERT INTO repeatable_requests (project, key, digest, asset, job) VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
+        [project, key, digest, asset, job],
+    )
+    if claimed.rowcount == 1:
+        return None
+    found = await connection.execute("SELECT digest, asset, job FROM repeatable_requests WHERE project = %s AND key = %s", [project, key])
+    row = (await found.fetchall())[0]
+    return bytes(row["digest"]), row["asset"], row["job"]
 
 
 async def reset_failed(connection: Connection, project: UUID, asset: UUID, job: UUID) -> int | None:
@@ -169,7 +202,7 @@ async def list_jobs(connection: Connection, project: UUID, before: int | None, l
     return [_job(row) for row in await cursor.fetchall()]
 
 
-async def _delete_postings(connection: Connection, number: int) -> None:
+async def _delete(connection: Connection, number: int) -> None:
     await connection.execute(
         "DELETE FROM postings USING assets"
         " JOIN projects ON projects.id = assets.project JOIN fingerprints ON fingerprints.asset = assets.number"
@@ -177,6 +210,7 @@ async def _delete_postings(connection: Connection, number: int) -> None:
         " AND postings.term = ANY(fingerprints.terms) AND postings.asset = assets.number",
         [number],
     )
+    await connection.execute("DELETE FROM assets WHERE number = %s", [number])
 
 
 def to_asset(row: dict[str, Any]) -> Asset:

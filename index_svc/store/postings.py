@@ -9,7 +9,7 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from index_svc.records import MEDIUM_NUMBER, Asset, Fingerprint, Narrowing
-from index_svc.store.assets import COLUMNS, to_asset
+from index_svc.store.assets import COLUMNS, IS_THERE, to_asset
 from index_svc.store.database import Connection
 from mesh.media import MediaType
 
@@ -36,6 +36,7 @@ WITH query AS (
 SELECT voted.asset AS number, voted.votes
   FROM voted JOIN assets ON assets.number = voted.asset
  WHERE assets.project = %(project)s AND assets.status = 'ready'
+   AND (assets.expires_at IS NULL OR assets.expires_at > now())
    AND assets.algorithm = %(algorithm)s AND assets.version = %(version)s
    AND (%(collections)s::text[] IS NULL OR assets.collection = ANY(%(collections)s))
    AND assets.metadata @> %(metadata)s
@@ -85,7 +86,7 @@ async def read_payloads(connection: Connection, project: UUID, numbers: Sequence
 async def read_ready(connection: Connection, project: UUID, numbers: Sequence[int]) -> dict[int, Asset]:
     """The assets that are ready just now, by their number."""
     cursor = await connection.execute(
-        f"SELECT {COLUMNS} FROM assets WHERE project = %s AND number = ANY(%s) AND status = 'ready'",  # noqa: S608
+        f"SELECT {COLUMNS} FROM assets WHERE project = %s AND number = ANY(%s) AND status = 'ready' AND {IS_THERE}",  # noqa: S608
         [project, list(numbers)],
     )
     return {row["number"]: to_asset(row) for row in await cursor.fetchall()}
@@ -94,9 +95,10 @@ async def read_ready(connection: Connection, project: UUID, numbers: Sequence[in
 async def read_fingerprint(connection: Connection, project: UUID, asset: UUID, media_type: MediaType) -> Fingerprint | None:
     """What is stored of a ready asset of that medium."""
     cursor = await connection.execute(
-        "SELECT assets.algorithm, assets.version, assets.sha256, fingerprints.payload, fingerprints.terms, fingerprints.positions"
+        "SELECT assets.algorithm, assets.version, assets.sha256, fingerprints.payload, fingerprints.terms, fingerprints.positions"  # noqa: S608
         " FROM assets JOIN fingerprints ON fingerprints.asset = assets.number"
-        " WHERE assets.project = %s AND assets.id = %s AND assets.media_type = %s AND assets.status = 'ready'",
+        " WHERE assets.project = %s AND assets.id = %s AND assets.media_type = %s AND assets.status = 'ready'"
+        f" AND {IS_THERE}",
         [project, asset, MEDIUM_NUMBER[media_type]],
         binary=True,
     )

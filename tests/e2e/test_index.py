@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
 import jsonschema
@@ -17,7 +18,7 @@ from tests.e2e.test_api import ERROR
 from tests.index_client import ALL_SCOPES, Project, admin, new_project
 from tests.origin import Origin
 from tests.pictures import encoded, photo
-from tests.running_mesh import ROOT, RunningMesh
+from tests.running_mesh import ROOT, Answer, RunningMesh
 
 ASSET = {
     "type": "object",
@@ -189,6 +190,31 @@ def test_asset_that_cannot_be_fetched_fails_with_the_code_of_the_pair_endpoint(p
 def test_private_address_fails_as_it_does_for_a_pair(project: Project) -> None:
     asset = project.index("http://10.0.0.1/secret.jpg")
     assert project.request("GET", f"/v1/assets/{asset}").json["error"]["code"] == "invalid_url"
+
+
+def test_request_that_is_sent_again_is_answered_the_same_and_done_once(project: Project, photos: list[str]) -> None:
+    def send(**said: object) -> Answer:
+        body = {"url": photos[0], "collection": "again", **said}
+        headers = {"Authorization": f"Bearer {project.key}", "Idempotency-Key": "order-42"}
+        return project.mesh.post("/v1/index/image/url", body, **headers)
+
+    with ThreadPoolExecutor(8) as at_once:
+        answers = [answer.json for answer in at_once.map(lambda _: send(), range(8))]
+    assert all(answer == answers[0] for answer in answers)
+    assert send(name="another").code == "conflict"
+    assert [asset["id"] for asset in project.request("GET", "/v1/assets?collection=again").json["assets"]] == [answers[0]["asset_id"]]
+    project.until_done(answers[0]["asset_id"])
+    assert project.request("DELETE", f"/v1/assets/{answers[0]['asset_id']}").status == 204
+
+
+def test_asset_with_a_time_to_live_is_gone_after_it(project: Project, origin: Origin) -> None:
+    url = origin.serve("short-lived.jpg", encoded(photo(91), "JPEG"))
+    asset = project.post("/v1/index/image/url", url=url, ttl_seconds=2).json["asset_id"]
+    assert project.request("GET", f"/v1/assets/{asset}").status == 200
+    deadline = time.monotonic() + 30
+    while project.request("GET", f"/v1/assets/{asset}").status == 200:
+        assert time.monotonic() < deadline
+    assert project.search(url) == []
 
 
 def test_deleted_asset_is_found_no_more(project: Project, origin: Origin) -> None:

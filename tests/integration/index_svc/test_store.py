@@ -164,6 +164,36 @@ async def test_asset_that_was_deleted_while_it_was_fingerprinted_stays_gone(libr
     assert await library.vote(fingerprint([1])) == []
 
 
+async def test_asset_that_has_outlived_its_time_is_as_if_deleted_and_soon_is(library: Library) -> None:
+    old, number = await library.add(fingerprint([1], sha256="old"), ttl_seconds=3600)
+    fresh, kept = await library.add(fingerprint([1]), ttl_seconds=3600)
+    async with library.database.transaction() as connection:
+        assert await assets.delete_expired(connection, 10) == 0
+        await connection.execute("UPDATE assets SET expires_at = now() - interval '1 second' WHERE number = %s", [number])
+    assert await library.vote(fingerprint([1], sha256="old")) == [(kept, 1)]
+    assert await library.status(old) is None
+    async with library.database.transaction() as connection:
+        assert await postings.read_ready(connection, library.project, [number]) == {}
+        assert await postings.read_fingerprint(connection, library.project, old, MediaType.IMAGE) is None
+        assert [asset.number for asset in await assets.list_assets(connection, library.project, AssetFilter(), None, 9)] == [kept]
+        assert not await assets.delete_asset(connection, library.project, old)
+        assert await assets.delete_expired(connection, 10) == 1
+        left = await connection.execute("SELECT asset FROM postings")
+        assert [row["asset"] for row in await left.fetchall()] == [kept]
+    assert await library.status(fresh) is AssetStatus.READY
+
+
+async def test_request_is_claimed_once_for_each_project(library: Library, other: Library) -> None:
+    asset, job = uuid4(), uuid4()
+    async with library.database.transaction() as connection:
+        assert await assets.claim_request(connection, library.project, "key", b"what", asset, job) is None
+        assert await assets.claim_request(connection, library.project, "key", b"else", uuid4(), uuid4()) == (b"what", asset, job)
+        assert await assets.claim_request(connection, other.project, "key", b"what", uuid4(), uuid4()) is None
+        await connection.execute("UPDATE repeatable_requests SET created_at = now() - interval '25 hours'")
+        await assets.delete_expired(connection, 10)
+        assert await assets.claim_request(connection, library.project, "key", b"else", uuid4(), uuid4()) is None
+
+
 async def test_status_only_moves_along_its_way(library: Library) -> None:
     asset, number = await library.accept()
     async with library.database.transaction() as connection:
