@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from index_svc import keys
 from index_svc.records import Asset, AssetFilter, AssetStatus, Hit, Job, Key, Project
+from index_svc.texts import checked_text
 from mesh.errors import InvalidRequest
 from mesh.wire import media_type_from_proto, media_type_to_proto, result_to_proto
 from protos import index_pb2
@@ -72,8 +73,8 @@ def filter_from_proto(request: index_pb2.ListAssetsRequest) -> AssetFilter:
     return AssetFilter(
         status=by_number.get(request.status),
         media_type=media_type_from_proto(request.media_type) if request.media_type else None,
-        collection=request.collection if request.HasField("collection") else None,
-        name=request.name if request.HasField("name") else None,
+        collection=checked_text(request.collection, "collection") if request.HasField("collection") else None,
+        name=checked_text(request.name, "name") if request.HasField("name") else None,
     )
 
 

@@ -362,6 +362,32 @@ def test_wrong_parameter_is_refused(project: Project, query: str) -> None:
     assert project.request("GET", f"/v1/assets?{query}").code == "invalid_request"
 
 
+@pytest.mark.parametrize(
+    "value", ["1" * 5000, "1e400", '"\\ud800"', "[" * 5000 + "]" * 5000, '{"a": 1, "a": 2}'], ids=lambda value: value[:8]
+)
+def test_odd_values_in_metadata_are_no_failure_of_ours(project: Project, value: str) -> None:
+    body = b'{"url": "http://x", "metadata": {"a": %s}}' % value.encode()
+    headers = {"Authorization": f"Bearer {project.key}", "Content-Type": "application/json"}
+    for path in ("/v1/index/image/url", "/v1/search/image/url"):
+        answer = project.mesh.request("POST", path, body.replace(b"metadata", b"filter") if "search" in path else body, headers)
+        assert answer.code == "invalid_request", answer.body
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "code"),
+    [
+        ("GET", "/v1/assets/%ff", "not_found"),
+        ("GET", "/v1/assets/%00", "not_found"),
+        ("DELETE", "/v1/assets/%ed%a0%80", "not_found"),
+        ("GET", "/v1/jobs/%27%20OR%201=1", "not_found"),
+        ("GET", "/v1/assets?cursor=%ff", "invalid_request"),
+        ("GET", "/v1/assets?name=%00", "invalid_request"),
+    ],
+)
+def test_odd_characters_in_a_path_are_no_failure_of_ours(project: Project, method: str, path: str, code: str) -> None:
+    assert project.request(method, path).code == code
+
+
 @pytest.mark.parametrize("path", ["/v1/index/text/url", "/v1/search/text/url", "/v1/other"])
 def test_unknown_type_is_not_found(project: Project, path: str) -> None:
     assert project.post(path, url="http://x").code == "not_found"

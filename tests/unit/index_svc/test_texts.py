@@ -19,7 +19,19 @@ def test_text_that_the_tables_cannot_keep_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["[]", "1", "{", '{"a": NaN}', '{"a": "\\u0000"}', '{"\\u0000": 1}', "[" * 9000, '{"a": "' + "x" * 17000 + '"}']
+    "text",
+    [
+        "[]",
+        "1",
+        "{",
+        '{"a": NaN}',
+        '{"a": "\\u0000"}',
+        '{"\\u0000": 1}',
+        "[" * 9000,
+        '{"a": 1e999}',
+        '{"a": "\\ud800"}',
+        '{"a": "' + "x" * 17000 + '"}',
+    ],
 )
 def test_metadata_that_is_no_object_to_keep_is_refused(text: str) -> None:
     with pytest.raises(InvalidRequest):
