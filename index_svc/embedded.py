@@ -1,25 +1,20 @@
 """A PostgreSQL of our own: made at the first start, run as a child, ended with us, however we end; taken over after a kill.
 
-Reached through one unix socket in a folder that is ours alone. As root, which PostgreSQL refuses to be, it runs as nobody,
-allowed to walk through folders that are root's: nothing on the machine is changed for it.
+Reached through one unix socket in a folder that is ours alone.
 """
 
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import importlib.util
 import logging
-import os
-import pwd
 import shutil
 import signal
-import struct
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from index_svc.other_user import becomes_its_user, make_private
 from mesh.settings import InvalidSettings
 
 _log = logging.getLogger(__name__)
@@ -31,11 +26,6 @@ _START_SECONDS: Final = 30.0
 _STOP_SECONDS: Final = 15.0
 _MIN_PAUSE_SECONDS: Final = 0.2
 _MAX_PAUSE_SECONDS: Final = 5.0
-
-_LIBC: Final = ctypes.CDLL(None, use_errno=True)
-_PR_SET_PDEATHSIG, _PR_SET_KEEPCAPS, _PR_CAP_AMBIENT, _AMBIENT_RAISE = 1, 8, 47, 2
-_CAP_DAC_READ_SEARCH: Final = 2
-_CAPABILITY_VERSION: Final = 0x20080522
 
 _OPTIONS: Final = {
     "listen_addresses": "",
@@ -69,7 +59,7 @@ class EmbeddedPostgres:
 
     async def __aenter__(self) -> EmbeddedPostgres:
         await asyncio.to_thread(make_cluster, self._cluster_dir)
-        _make_private(self._socket_dir)
+        make_private(self._socket_dir)
         self._ready = asyncio.Event()
         self._keeper = asyncio.create_task(self._keep_alive())
         ready = asyncio.create_task(self._ready.wait())
@@ -123,7 +113,7 @@ class EmbeddedPostgres:
             stderr=subprocess.PIPE,
             cwd="/",
             start_new_session=True,
-            preexec_fn=_becomes_its_user(signal.SIGINT),
+            preexec_fn=becomes_its_user(signal.SIGINT),
         )
         reading = asyncio.create_task(_log_lines(process))
         asking = asyncio.create_task(self._until_ready(process))
@@ -159,12 +149,12 @@ def make_cluster(cluster_dir: Path) -> None:
     cluster_dir.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = cluster_dir.with_suffix(".new")
     shutil.rmtree(draft, ignore_errors=True)
-    _make_private(draft)
+    make_private(draft)
     command = [
         *(str(binaries() / "initdb"), "-D", str(draft), "-U", USER, "--auth=trust", "--encoding=UTF8", "--no-instructions"),
         *("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C.UTF-8", "--sync-method=syncfs"),
     ]
-    become = _becomes_its_user(signal.SIGKILL)
+    become = becomes_its_user(signal.SIGKILL)
     done = subprocess.run(command, cwd="/", preexec_fn=become, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode:
         raise InvalidSettings(f"no database could be made in {cluster_dir}: {done.stderr.strip()}")
@@ -180,42 +170,6 @@ def is_in_use(cluster_dir: Path) -> bool:
         except OSError:
             continue
     return False
-
-
-def _make_private(folder: Path) -> None:
-    """A folder of the database's user alone."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    folder.chmod(0o700)
-    if os.geteuid() == 0:
-        user = pwd.getpwnam("nobody")
-        os.chown(folder, user.pw_uid, user.pw_gid)
-
-
-def _becomes_its_user(signal_number: signal.Signals) -> Callable[[], None]:
-    """What the child does before it is PostgreSQL: leave root behind, and see to it that it ends with its parent."""
-    parent = os.getpid()
-    user = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
-
-    def become() -> None:
-        if user is not None:
-            _check(_LIBC.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0))
-            os.setgroups([])
-            os.setgid(user.pw_gid)
-            os.setuid(user.pw_uid)
-            bit = 1 << _CAP_DAC_READ_SEARCH
-            _check(_LIBC.capset(struct.pack("Ii", _CAPABILITY_VERSION, 0), struct.pack("6I", bit, bit, bit, 0, 0, 0)))
-            _check(_LIBC.prctl(_PR_CAP_AMBIENT, _AMBIENT_RAISE, _CAP_DAC_READ_SEARCH, 0, 0))
-        # After the change of user, which would undo it.
-        _check(_LIBC.prctl(_PR_SET_PDEATHSIG, signal_number, 0, 0, 0))
-        if os.getppid() != parent:
-            os._exit(1)
-
-    return become
-
-
-def _check(status: int) -> None:
-    if status != 0:
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
 async def _log_lines(process: asyncio.subprocess.Process) -> None:

@@ -92,6 +92,18 @@ async def test_only_its_own_user_reaches_the_folders(tmp_path: Path) -> None:
             assert folder.stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root is refused by PostgreSQL")
+def test_root_of_a_namespace_without_other_users_has_a_database_too(tmp_path: Path) -> None:
+    if subprocess.run(["unshare", "-r", "true"], check=False).returncode:
+        pytest.skip("the kernel or the container gives this user no namespaces")
+    command = ["unshare", "-r", sys.executable, "-c", SERVE, str(tmp_path)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        postmaster = psutil.Process(int(process.stdout.readline()))
+        process.kill()
+    assert not psutil.wait_procs([postmaster], timeout=20)[1] or postmaster.status() == psutil.STATUS_ZOMBIE
+
+
 async def test_half_made_database_is_made_anew(tmp_path: Path) -> None:
     draft = tmp_path / "database" / "18.new"
     draft.mkdir(parents=True)
