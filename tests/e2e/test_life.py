@@ -11,6 +11,7 @@ from urllib.request import urlopen
 import psutil
 import pytest
 
+from index_svc.keys import make_key
 from tests.certificates import Authority
 from tests.origin import Origin
 from tests.pictures import encoded, photo
@@ -151,7 +152,7 @@ def test_client_is_told_to_go_elsewhere_before_the_door_closes(tmp_path: Path) -
             pass
         assert (answer.status, answer.code) == (503, "not_available")
         assert answer.headers["connection"] == "close"
-        assert set(answer.json["services"]) == {"image", "video", "audio", "fetcher"}
+        assert set(answer.json["services"]) == {"image", "video", "audio", "fetcher", "index"}
 
 
 def test_first_request_after_ready_is_as_quick_as_any(own_mesh: RunningMesh, origin: Origin) -> None:
@@ -191,10 +192,12 @@ def test_metrics_of_every_service_are_on_a_port_of_their_own(tmp_path: Path, pic
 def test_whole_mesh_speaks_mutual_tls_over_tcp_where_it_is_told_to(tmp_path: Path, picture: str, sound: str) -> None:
     authority = Authority(tmp_path)
     certificate, key = authority.issue("mesh")
-    addresses = {f"{name}_ADDRESS": f"127.0.0.1:{free_port()}" for name in ("IMAGE", "AUDIO", "FETCHER")}
+    addresses = {f"{name}_ADDRESS": f"127.0.0.1:{free_port()}" for name in ("IMAGE", "AUDIO", "FETCHER", "INDEX")}
     with RunningMesh(
         tmp_path, IMAGE_WORKERS="1", AUDIO_WORKERS="1", MESH_TLS_CERT=certificate, MESH_TLS_KEY=key, MESH_TLS_CA=authority.file, **addresses
     ) as mesh:
         assert mesh.match(picture, picture).status == 200
         assert mesh.match(sound, sound, "audio").status == 200
+        assert mesh.get("/v1/assets").code == "unauthorized"
+        assert mesh.request("GET", "/v1/assets", headers={"X-API-Key": make_key().text}).code == "unauthorized"
         assert not list((tmp_path / "run").glob("*.sock"))
