@@ -27,8 +27,11 @@ _STOP_SECONDS: Final = 15.0
 _MIN_PAUSE_SECONDS: Final = 0.2
 _MAX_PAUSE_SECONDS: Final = 5.0
 
+_PORT: Final = "5432"
 _OPTIONS: Final = {
     "listen_addresses": "",
+    # Part of the socket's name; otherwise PGPORT would say it.
+    "port": _PORT,
     "unix_socket_permissions": "0700",
     "max_connections": "200",
     "shared_buffers": "128MB",
@@ -55,7 +58,7 @@ class EmbeddedPostgres:
 
     @property
     def conninfo(self) -> str:
-        return f"host={self._socket_dir} user={USER} dbname=postgres"
+        return f"host={self._socket_dir} port={_PORT} user={USER} dbname=postgres"
 
     async def __aenter__(self) -> EmbeddedPostgres:
         await asyncio.to_thread(make_cluster, self._cluster_dir)

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 from index_svc.access import Access
 from index_svc.cursors import cursor_of, read_cursor
 from index_svc.jobs import Jobs
-from index_svc.records import Asset, AssetDraft, AssetFilter, AssetStatus, Job
+from index_svc.records import Asset, AssetDraft, AssetFilter, Job
 from index_svc.store import access as access_store
 from index_svc.store import assets as store
 from index_svc.store.database import Database
@@ -67,16 +67,15 @@ class Index:
                 raise NotFound("there is no such asset")
 
     async def retry(self, project: UUID, asset: UUID) -> UUID:
-        """The id of the job that tries again what failed."""
-        job = uuid4()
+        """The id of the asset's job, which tries again what failed."""
         async with self._database.transaction() as connection:
             found = await store.find_asset(connection, project, asset)
             if found is None:
                 raise NotFound("there is no such asset")
-            await store.insert_job(connection, project, job, found.media_type, 1)
-            number = await store.reset_failed(connection, project, asset, job)
-            if number is None:
-                raise Conflict(f"only an asset that failed is tried again; this one is {found.status}", status=AssetStatus(found.status))
+            reset = await store.reset_failed(connection, project, asset)
+            if reset is None:
+                raise Conflict(f"only an asset that failed is tried again; this one is {found.status}", status=found.status)
+            number, job = reset
             await self._jobs.queue(connection, number)
         return job
 

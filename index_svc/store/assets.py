@@ -130,15 +130,15 @@ async def claim_request(
     return bytes(row["digest"]), row["asset"], row["job"]
 
 
-async def reset_failed(connection: Connection, project: UUID, asset: UUID, job: UUID) -> int | None:
-    """The number of the asset, pending again under a new job; None where it has not failed."""
+async def reset_failed(connection: Connection, project: UUID, asset: UUID) -> tuple[int, UUID] | None:
+    """The number and the job of the asset, pending again; None where it has not failed."""
     cursor = await connection.execute(
-        "UPDATE assets SET status = 'pending', error_code = NULL, error_message = NULL, finished_at = NULL, job = %s"
-        " WHERE project = %s AND id = %s AND status = 'failed' RETURNING number",
-        [job, project, asset],
+        "UPDATE assets SET status = 'pending', error_code = NULL, error_message = NULL, finished_at = NULL"
+        " WHERE project = %s AND id = %s AND status = 'failed' RETURNING number, job",
+        [project, asset],
     )
     row = await cursor.fetchone()
-    return int(row["number"]) if row else None
+    return (row["number"], row["job"]) if row else None
 
 
 async def begin_processing(connection: Connection, number: int) -> DictRow | None:

@@ -182,8 +182,10 @@ def test_asset_that_cannot_be_fetched_fails_with_the_code_of_the_pair_endpoint(p
     assert body["status"] == "failed"
     assert body["error"]["code"] == project.mesh.match(url, url).code == "fetch_failed"
     origin.serve("late.jpg", encoded(photo(71), "JPEG"))
-    assert project.post(f"/v1/assets/{asset}/retry").status == 202
+    again = project.post(f"/v1/assets/{asset}/retry")
+    assert again.status == 202
     assert project.until_done(asset)["status"] == "ready"
+    assert project.request("GET", f"/v1/jobs/{again.json['job_id']}").json["status"] == "ready"
     assert project.post(f"/v1/assets/{asset}/retry").code == "conflict"
 
 

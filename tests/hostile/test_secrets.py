@@ -10,7 +10,7 @@ from pathlib import Path
 import grpc
 import pytest
 
-from protos import fetcher_pb2, fetcher_pb2_grpc, matcher_pb2, matcher_pb2_grpc
+from protos import fetcher_pb2, fetcher_pb2_grpc, index_pb2, index_pb2_grpc, matcher_pb2, matcher_pb2_grpc
 from tests.certificates import Authority
 from tests.hostile.conftest import METRICS_PORTS
 from tests.hostile.world import PUBLIC, World
@@ -81,7 +81,7 @@ def metrics(world: World) -> dict[str, str]:
 def test_each_line_of_the_log_is_one_record_p09(world: World) -> None:
     lines = [line for line in world.mesh.log.splitlines() if line.startswith("{")]
     assert len(lines) > 10
-    assert all(json.loads(line)["service"] in ("gateway", "image", "audio", "fetcher") for line in lines)
+    assert all(json.loads(line)["service"] in ("gateway", "image", "audio", "fetcher", "index") for line in lines)
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +90,7 @@ def addresses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Author
     folder = tmp_path_factory.mktemp("tls")
     authority = Authority(folder)
     certificate, key = authority.issue("mesh")
-    listening = {f"{name}_ADDRESS": f"127.0.0.1:{free_port()}" for name in ("IMAGE", "AUDIO", "FETCHER")}
+    listening = {f"{name}_ADDRESS": f"127.0.0.1:{free_port()}" for name in ("IMAGE", "AUDIO", "FETCHER", "INDEX")}
     settings = {
         "MESH_TLS_CERT": certificate,
         "MESH_TLS_KEY": key,
@@ -103,7 +103,7 @@ def addresses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Author
 
 
 @pytest.mark.parametrize("caller", [pytest.param(name, id=f"P11 {name}") for name in ("plain", "no certificate", "a stranger's")])
-@pytest.mark.parametrize("service", ["IMAGE", "AUDIO", "FETCHER"])
+@pytest.mark.parametrize("service", ["IMAGE", "AUDIO", "FETCHER", "INDEX"])
 async def test_only_the_mesh_may_call_its_services(
     addresses: tuple[Authority, dict[str, str]], tmp_path: Path, caller: str, service: str
 ) -> None:
@@ -118,8 +118,10 @@ async def test_only_the_mesh_may_call_its_services(
         channel = grpc.aio.secure_channel(listening[f"{service}_ADDRESS"], grpc.ssl_channel_credentials(roots, key, certificate))
     async with channel:
         with pytest.raises(grpc.aio.AioRpcError) as refusal:
-            if service != "FETCHER":
+            if service in ("IMAGE", "AUDIO"):
                 await matcher_pb2_grpc.MatcherServiceStub(channel).Match(matcher_pb2.MatchRequest(), timeout=5)
+            elif service == "INDEX":
+                await index_pb2_grpc.IndexServiceStub(channel).ListProjects(index_pb2.ListProjectsRequest(), timeout=5)
             else:
                 async for _ in fetcher_pb2_grpc.FetcherServiceStub(channel).Fetch(fetcher_pb2.FetchRequest(), timeout=5):
                     pass

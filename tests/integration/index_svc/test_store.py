@@ -206,7 +206,7 @@ async def test_status_only_moves_along_its_way(library: Library) -> None:
         await assets.fail(connection, number, "internal", "too late")
         await assets.wait_again(connection, number)
         assert await assets.begin_processing(connection, number) is None
-        assert await assets.reset_failed(connection, library.project, asset, uuid4()) is None
+        assert await assets.reset_failed(connection, library.project, asset) is None
     assert await library.status(asset) is AssetStatus.READY
 
 
