@@ -51,18 +51,20 @@ class Pyramid:
             self._content = cv2.resize(seen, (max(4, width // 2), max(4, height // 2)), interpolation=cv2.INTER_AREA)
         return self._content
 
-    def plain_ground(self) -> tuple[float, Pyramid] | None:
-        """The even grey that surrounds what is shown, and the picture without it; None where nothing even surrounds it."""
+    def ground(self) -> float | None:
+        """The even grey that surrounds what is shown; None where nothing even surrounds it."""
         edges = np.concatenate([self.grey[0], self.grey[-1], self.grey[:, 0], self.grey[:, -1]])
         level = float(np.median(edges))
+        return level if (np.abs(edges - level) <= GROUND_TOLERANCE).mean() >= MIN_GROUND_BORDER else None
+
+    def without_ground(self, level: float) -> Pyramid:
+        """The picture without the even grey around it."""
         even = (np.abs(self.grey.astype(np.int16) - level) <= GROUND_TOLERANCE).astype(np.uint8)
         _, parts = cv2.connectedComponents(even, connectivity=4)
         border = np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]])
-        if (border > 0).mean() < MIN_GROUND_BORDER:
-            return None
         shown = (~np.isin(parts, np.unique(border[border > 0]))).astype(np.uint8)
         # What lies next to the ground has taken on some of it.
-        return level, Pyramid(self.grey, cv2.erode(shown, np.ones((5, 5), np.uint8)).astype(np.uint8))
+        return Pyramid(self.grey, cv2.erode(shown, np.ones((5, 5), np.uint8)).astype(np.uint8))
 
     def draw(self, to_picture: Matrix, size: tuple[int, int]) -> tuple[Floats, Floats]:
         """The picture seen in a frame, softened, and a mask of where in the frame there is picture."""

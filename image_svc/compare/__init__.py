@@ -31,8 +31,8 @@ SURE_EVIDENCE: Final = 0.85
 HOPELESS_EVIDENCE: Final = 0.20
 """Nothing that began with so little was ever found to be one thing before two grounds."""
 GLANCE_PX: Final = 80
-HOPELESS_AT_A_GLANCE: Final = 0.12
-"""What turned out to be worth 0.4 began with 0.42 or more at a glance; nineteen of twenty of strangers' alignments with less than this."""
+HOPELESS_AT_A_GLANCE: Final = 0.16
+"""What turned out to be worth 0.4 began with 0.28 or more at a glance; nineteen of twenty of strangers' alignments with less than this."""
 MANY_INLIERS: Final = 30
 """One thing before white and before black agrees in many features and hardly anywhere else, least of all at a glance."""
 MIN_GROUND_CHANGE: Final = 16
@@ -86,15 +86,15 @@ def _find(first: Outline, second: Outline, one: Detail, two: Detail, *, mirrored
     """What the two have in common, the weightiest first."""
     pdq_distance, information = _bits_apart(first.pdq, second.pdq), min(first.information, second.information)
 
-    def prove(alignments: list[Alignment], grounds: tuple[Pyramid, Pyramid] | None = None) -> list[Finding]:
+    def prove(alignments: list[Alignment], cut_out: tuple[Pyramid, Pyramid] | None = None) -> list[Finding]:
         if not mirrored_too:
             alignments = [a for a in alignments if abs(rotation_degrees(a.matrix)) <= MAX_UPRIGHT_DEGREES]
-        findings = (look(alignment, *(grounds or (one.pyramid, two.pyramid))) for alignment in alignments)
+        findings = (look(alignment, *(cut_out or (one.pyramid, two.pyramid))) for alignment in alignments)
         return [finding for finding in findings if finding]
 
     def look(alignment: Alignment, one: Pyramid, two: Pyramid) -> Finding | None:
-        """What few features carry is looked at in full only if a glance leaves hope; for most of strangers' alignments it does not."""
-        if alignment.inliers < MANY_INLIERS:
+        """In full only where a glance leaves hope, as it does for few of strangers' alignments, or many features link two cut-outs."""
+        if alignment.inliers < MANY_INLIERS or not _two_grounds(one, two):
             proof = check(one, two, alignment.matrix, max_frame_px=GLANCE_PX)
             finding = weigh(alignment, proof, pdq_distance, information) if proof else None
             if finding is None or finding.evidence < HOPELESS_AT_A_GLANCE:
@@ -109,13 +109,19 @@ def _find(first: Outline, second: Outline, one: Detail, two: Detail, *, mirrored
     findings += prove(global_alignments(first, second, one, two, mirrored_too=mirrored_too))
     findings = look_again(findings, first, second, one, two, pdq_distance)
     findings.sort(key=_by_weight)
-    if findings and HOPELESS_EVIDENCE < findings[0].evidence < SURE_EVIDENCE:
-        grounds = one.pyramid.plain_ground(), two.pyramid.plain_ground()
-        if grounds[0] and grounds[1] and abs(grounds[0][0] - grounds[1][0]) >= MIN_GROUND_CHANGE:
-            cut_outs = prove([findings[0].alignment], (grounds[0][1], grounds[1][1]))
-            findings += [f for f in cut_outs if min(f.proof.query_coverage, f.proof.reference_coverage) >= MIN_CUT_OUT_COVERAGE]
-            findings.sort(key=_by_weight)
+    if findings and HOPELESS_EVIDENCE < findings[0].evidence < SURE_EVIDENCE and (grounds := _two_grounds(one.pyramid, two.pyramid)):
+        cut_outs = prove([findings[0].alignment], (one.pyramid.without_ground(grounds[0]), two.pyramid.without_ground(grounds[1])))
+        findings += [f for f in cut_outs if min(f.proof.query_coverage, f.proof.reference_coverage) >= MIN_CUT_OUT_COVERAGE]
+        findings.sort(key=_by_weight)
     return findings
+
+
+def _two_grounds(one: Pyramid, two: Pyramid) -> tuple[float, float] | None:
+    """The plain greys around what the two show, where they differ."""
+    first, second = one.ground(), two.ground()
+    if first is None or second is None or abs(first - second) < MIN_GROUND_CHANGE:
+        return None
+    return first, second
 
 
 def _by_weight(finding: Finding) -> float:

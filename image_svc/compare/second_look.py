@@ -19,6 +19,8 @@ from matching.dense_check import check, check_coarsely
 from matching.repetition import repetition
 
 MIN_UNCOVERED_INLIERS: Final = 15
+MIN_CENTRAL_AGREEMENT: Final = 0.25
+"""Of what the first look saw: a patch takes some of the middle, but where this little agrees two pictures wear something alike."""
 MAX_UNCOVERED_EVIDENCE: Final = 0.92
 MAX_BLURRED_PDQ_DISTANCE: Final = 36
 """Bits of 256: blur moves PDQ by less than 20."""
@@ -35,13 +37,15 @@ def look_again(findings: list[Finding], first: Outline, second: Outline, one: De
     strongest = max(finding.evidence for finding in findings)
     information = min(first.information, second.information)
     added = []
-    linked = max(findings, key=lambda finding: finding.alignment.inliers).alignment
-    if strongest < MAX_UNCOVERED_EVIDENCE and linked.inliers >= MIN_UNCOVERED_INLIERS:
+    most_linked = max(findings, key=lambda finding: finding.alignment.inliers)
+    linked = most_linked.alignment
+    may_be_covered = linked.inliers >= MIN_UNCOVERED_INLIERS and most_linked.proof.central_agreement >= MIN_CENTRAL_AGREEMENT
+    if strongest < MAX_UNCOVERED_EVIDENCE and may_be_covered:
         uncovered = check(one.pyramid, two.pyramid, linked.matrix, uncovered=True)
         if uncovered is not None:
             added.append(weigh_uncovered(linked, uncovered, information))
             strongest = max(strongest, added[-1].evidence)
-    if strongest < MAX_SUBJECT_EVIDENCE and linked.inliers >= MIN_UNCOVERED_INLIERS:
+    if strongest < MAX_SUBJECT_EVIDENCE and may_be_covered:
         beside = check(one.pyramid, two.pyramid, linked.matrix, uncovered=True, without_rivals=True)
         if beside is not None:
             added.append(weigh_beside_rivals(linked, beside, information))
