@@ -40,7 +40,9 @@ def weigh(alignment: Alignment, proof: Proof, pdq_distance: int, information: fl
     """The strongest of three witnesses, each of which may be silent, as far as there is anything to see at all."""
     plain = max(_whole_evidence(alignment, proof), _composition_evidence(alignment, proof, pdq_distance))
     # Where the shapes agree but fine print does not, and some place not at all, it is a form or template filled in differently.
-    is_whole = max(_ramp(proof.texture_agreement, 0.86, 0.94), _ramp(proof.weakest, 0.25, 0.50))
+    missing_print = proof.agreement - proof.texture_agreement
+    is_printed_alike = _ramp(proof.texture_agreement, 0.80, 0.92) * _ramp(0.15 - missing_print, 0.0, 0.05)
+    is_whole = max(is_printed_alike, _ramp(proof.weakest, 0.25, 0.50))
     ceiling = MAX_TEMPLATE_EVIDENCE + (1 - MAX_TEMPLATE_EVIDENCE) * is_whole
     evidence = max(min(plain, 0.9 * ceiling + 0.1 * plain), _subject_evidence(alignment, proof, pdq_distance))
     return Finding(alignment, proof, evidence * _sharpness(proof, 0.05) * _legibility(information))
