@@ -11,7 +11,7 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Disposition, Stream
 
-from mesh.container import MAX_PACKETS, map_file, open_container
+from mesh.container import MAX_PACKETS, map_file, open_container, read_packets
 from mesh.errors import DurationTooLong, UnsupportedMedia
 from mesh.media import MediaType
 from mesh.media_type import LIMITS, max_sound_seconds
@@ -30,7 +30,7 @@ def warm_up() -> None:
 def _measure(container: InputContainer, media_type: MediaType) -> float:
     lengths: dict[int, _Length] = {}
     has_medium = False
-    for count, packet in enumerate(container.demux()):
+    for count, packet in enumerate(read_packets(container)):
         if count > MAX_PACKETS:
             raise UnsupportedMedia(f"is cut into more than {MAX_PACKETS:,} packets")
         if not packet.size or not _plays(packet.stream, media_type):

@@ -9,13 +9,14 @@ from __future__ import annotations
 import mmap
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import BytesIO
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 import av
 from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Stream
 
 from mesh.errors import UnsupportedMedia
 
@@ -73,14 +74,11 @@ def map_file(path: str) -> Iterator[mmap.mmap]:
 
 @contextmanager
 def open_container(content: bytes | mmap.mmap, content_type: str) -> Iterator[InputContainer]:
-    """What goes wrong with FFmpeg in the body of the `with` is UnsupportedMedia."""
+    """The same content may be open several times. What goes wrong with FFmpeg in the body of the `with` is UnsupportedMedia."""
     demuxer = DEMUXERS[content_type]
-    # Neither has a name, which FFmpeg would take for a URL.
-    source = BytesIO(content) if isinstance(content, bytes) else content
-    source.seek(0)
     try:
         with av.open(
-            source,
+            _Reader(content),
             mode="r",
             format=demuxer,
             io_open=_open_nothing,
@@ -105,6 +103,34 @@ def open_container(content: bytes | mmap.mmap, content_type: str) -> Iterator[In
             yield container
     except (av.FFmpegError, OSError, ValueError, TypeError, ArithmeticError, EOFError) as problem:
         raise UnsupportedMedia(f"is damaged, or no {content_type} that can be read") from problem
+
+
+def read_packets(container: InputContainer, *streams: Stream) -> Iterator[Packet[Any]]:
+    """Of these streams, or of all; a flushing packet without bytes at the end of each, as PyAV has it. Streams that a container
+    had not announced are passed over: PyAV stumbles over them, when all is read."""
+    try:
+        yield from container.demux(*streams)
+    except IndexError:
+        return
+
+
+class _Reader:
+    """A position of its own in bytes that others read, too. It has no name, which FFmpeg would take for a URL."""
+
+    def __init__(self, content: bytes | mmap.mmap) -> None:
+        self._content, self._position = content, 0
+
+    def read(self, size: int) -> bytes:
+        part = self._content[self._position : self._position + size]
+        self._position += len(part)
+        return part
+
+    def seek(self, offset: int, whence: int) -> int:
+        self._position = max(0, offset + (0, self._position, len(self._content))[whence])
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
 
 
 def _open_nothing(*_: object) -> NoReturn:

@@ -12,13 +12,13 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from audio_svc.decode.container import check_container
 from audio_svc.decode.mono import as_mono
 from audio_svc.decode.track import SAMPLE_RATE, read_track, sound_track
 from mesh.container import open_container
 from mesh.errors import UnsupportedMedia
 from mesh.media import MediaType
 from mesh.media_type import FILMS, SNIFF_BYTES, accepts, sniff
+from mesh.structure import check_structure
 
 __all__ = ["SAMPLE_RATE", "Sound", "decode_audio"]
 
@@ -42,7 +42,7 @@ def decode_audio(data: bytes | mmap.mmap) -> Sound:
     content_type = sniff(data[:SNIFF_BYTES])
     if content_type is None or not accepts(MediaType.AUDIO, content_type):
         raise UnsupportedMedia("is no sound that is read here: MP3, AAC, M4A, Ogg, Opus, FLAC, WAV, AIFF, WMA, or a film's sound track")
-    check_container(data, content_type)
+    check_structure(data, content_type)
     with open_container(data, content_type) as container:
         channels = read_track(container, sound_track(container), is_timed=content_type in _TIMED)
     return Sound(as_mono(channels))

@@ -15,7 +15,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.stream import Discard, Disposition
 
-from mesh.container import MAX_PACKETS, SOUND_CODECS
+from mesh.container import MAX_PACKETS, SOUND_CODECS, read_packets
 from mesh.errors import DurationTooLong, UnsupportedMedia
 from mesh.media import MediaType
 from mesh.media_type import LIMITS, max_sound_seconds
@@ -69,7 +69,7 @@ def read_track(container: InputContainer, track: AudioStream, *, is_timed: bool)
     start_seconds = (container.start_time or 0) / av.time_base if is_timed else None
     recording = _Recording(start_seconds)
     packets = broken = 0
-    for packet in container.demux(track):
+    for packet in read_packets(container, track):
         packets += 1
         if packets > MAX_PACKETS:
             raise UnsupportedMedia(f"is cut into more than {MAX_PACKETS:,} packets")

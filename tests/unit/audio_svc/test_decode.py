@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from audio_svc.decode import SAMPLE_RATE, decode_audio
-from audio_svc.decode.container import MAX_OWN_HEADER
 from mesh.errors import DurationTooLong, UnsupportedMedia
 from mesh.media_type import sniff
+from mesh.structure import MAX_OWN_HEADER
 from tests.recordings import (
     FILM_FORMATS,
     FORMATS,

@@ -25,7 +25,7 @@ MIN_UNKNOWN_SIZE: Final = 0x7FFF_0000
 """What writers put that cannot go back to fill in a size of 32 bits: all ones, or nearly the largest signed number."""
 
 
-def check_container(data: Bytes, content_type: str) -> None:
+def check_structure(data: Bytes, content_type: str) -> None:
     """Refuses what ends before its own header says it does."""
     end = _DECLARED_END.get(content_type, _unknown)(data)
     if end > len(data) + MAX_OWN_HEADER:
