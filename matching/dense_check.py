@@ -89,7 +89,7 @@ def check(
     `uncovered`: leave out what a plain patch hides in one of them; `without_rivals`: and what contradicts, where that is a minor part.
     With a smaller frame it is a glance: about the same, and several times as fast.
     """
-    frame = _frame(query, reference, matrix, max_frame_px)
+    frame = common_frame(query.size, reference.size, matrix, max_frame_px)
     if frame is None:
         return None
     to_query, to_reference, size = frame
@@ -111,7 +111,7 @@ def check(
     # Where there is texture it must agree too; where there is none, nothing is asked of it.
     both = np.minimum(agrees, np.maximum(texture_agrees, agrees * (1 - texture.content)))
     good = both * windows.usable
-    centrality = _centrality(query, to_query, size) * _centrality(reference, to_reference, size)
+    middle = centrality(query.size, to_query, size) * centrality(reference.size, to_reference, size)
     contradiction = _mean(both < _OUTRIGHT, weight)
     crispness = _mean(both > _PLAINLY, weight) / max(1 - contradiction, 1e-6)
     query_map, query_coverage = _covered(query, good, to_query)
@@ -119,11 +119,11 @@ def check(
     return Proof(
         agreement=_mean(agrees, weight),
         texture_agreement=_mean(texture_agrees, texture.weight),
-        central_agreement=_mean(both, weight * centrality),
+        central_agreement=_mean(both, weight * middle),
         contradiction=contradiction,
         crispness=crispness,
         rivalry=_mean(both < _OUTRIGHT, weight * _evenness(first, second, windows)) if crispness < MIN_CRISPNESS else 0.0,
-        centre_seen=_mean(structure.content * windows.usable, centrality),
+        centre_seen=_mean(structure.content * windows.usable, middle),
         weakest=_weakest(both, weight),
         query_coverage=query_coverage,
         reference_coverage=reference_coverage,
@@ -173,7 +173,7 @@ def _variance(values: Floats) -> Floats:
 
 def check_coarsely(query: Pyramid, reference: Pyramid, matrix: Matrix) -> float:
     """The agreement of what is left of the two at a few dozen pixels, which blur does not reach; 0 where they hardly overlap."""
-    frame = _frame(query, reference, matrix, _COARSE_PX)
+    frame = common_frame(query.size, reference.size, matrix, _COARSE_PX)
     if frame is None:
         return 0.0
     to_query, to_reference, size = frame
@@ -184,8 +184,10 @@ def check_coarsely(query: Pyramid, reference: Pyramid, matrix: Matrix) -> float:
     return _mean(agreement(structure.values), structure.weight)
 
 
-def _frame(query: Pyramid, reference: Pyramid, matrix: Matrix, max_frame_px: int) -> tuple[Matrix, Matrix, tuple[int, int]] | None:
-    """Maps from the common frame (upright in the query, around the overlap) to either picture, and the frame's size."""
+def common_frame(
+    query: tuple[int, int], reference: tuple[int, int], matrix: Matrix, max_frame_px: int = MAX_FRAME_PX
+) -> tuple[Matrix, Matrix, tuple[int, int]] | None:
+    """Maps from one frame (upright in the query, around the overlap) to either picture, given their sizes, and the frame's size."""
     try:
         backward = np.linalg.inv(matrix)
     except np.linalg.LinAlgError:
@@ -195,7 +197,7 @@ def _frame(query: Pyramid, reference: Pyramid, matrix: Matrix, max_frame_px: int
         return None
     shown = project(backward, corners).astype(np.float32)
     area, overlap = cv2.intersectConvexConvex(shown, _corners(query).astype(np.float32))
-    if area < _MIN_OVERLAP * query.size[0] * query.size[1]:
+    if area < _MIN_OVERLAP * query[0] * query[1]:
         return None
     places = overlap.reshape(-1, 2).astype(np.float64)
     low, high = np.floor(places.min(axis=0)), np.ceil(places.max(axis=0))
@@ -208,8 +210,8 @@ def _frame(query: Pyramid, reference: Pyramid, matrix: Matrix, max_frame_px: int
     return to_query, matrix @ to_query, (width, height)
 
 
-def _corners(picture: Pyramid) -> Matrix:
-    width, height = picture.size
+def _corners(size: tuple[int, int]) -> Matrix:
+    width, height = size
     return np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float64)
 
 
@@ -227,16 +229,16 @@ def _covered(picture: Pyramid, good: Floats, to_picture: Matrix) -> tuple[Floats
     return found, min(1.0, _mean(found, picture.content))
 
 
-def _centrality(picture: Pyramid, to_picture: Matrix, size: tuple[int, int]) -> Floats:
+def centrality(picture: tuple[int, int], to_picture: Matrix, size: tuple[int, int]) -> Floats:
     """1 in the middle of the picture, falling towards its edges, as the frame sees it."""
     side, middle = _CENTRALITY.shape[0], 1 - _FROM_MIDDLE
     if not (to_picture[0, 1] or to_picture[1, 0] or to_picture[2, :2].any()):
         across, down = (
-            np.interp((np.arange(length) * to_picture[axis, axis] + to_picture[axis, 2]) * (side / picture.size[axis]), range(side), middle)
+            np.interp((np.arange(length) * to_picture[axis, axis] + to_picture[axis, 2]) * (side / picture[axis]), range(side), middle)
             for axis, length in enumerate(size)
         )
         return np.outer(down, across).astype(np.float32)
-    shrink = np.diag([side / picture.size[0], side / picture.size[1], 1.0])
+    shrink = np.diag([side / picture[0], side / picture[1], 1.0])
     return cv2.warpPerspective(_CENTRALITY, shrink @ to_picture, size, flags=_WARP, borderValue=0)
 
 

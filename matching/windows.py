@@ -24,22 +24,24 @@ _AGREES_FULLY: Final = np.float32(0.80)
 
 
 class Windows:
-    """Averages over square windows, of those pixels only that `mask` has (float32, 0 or 1)."""
+    """Averages over square windows, of those pixels only that `mask` has (float32, 0 or 1); of single pictures or of stacks of them."""
 
-    def __init__(self, mask: Floats) -> None:
+    def __init__(self, mask: Floats, *, stacked: bool = False) -> None:
         self.side = max(MIN_WINDOW_PX, 2 * (max(mask.shape) // (2 * WINDOWS_PER_FRAME)) + 1)
-        self._mask: Floats | None = None if mask.all() else mask
+        self._every = (..., None) if stacked else (...,)
+        self._plane: Floats = mask
+        self._mask: Floats | None = None if mask.all() else mask[self._every]
         self._filled: dict[tuple[int, int], Floats] = {}
-        self.usable: Floats = mask * (cv2.blur(mask, (self.side, self.side)) > _MIN_WINDOW_SHARE)
+        self.usable: Floats = (mask * (cv2.blur(mask, (self.side, self.side)) > _MIN_WINDOW_SHARE))[self._every]
 
     def average(self, values: Floats, *, across: int = 0, down: int = 0) -> Floats:
         """The mean around each pixel, over the whole window unless narrowed."""
         size = across or self.side, down or self.side
         if self._mask is None:
-            return cv2.blur(values, size)
+            return cv2.blur(values, size).reshape(values.shape)
         if size not in self._filled:
-            self._filled[size] = np.maximum(cv2.blur(self._mask, size), np.float32(1e-6))
-        average: Floats = cv2.blur(values * self._mask, size) / self._filled[size]
+            self._filled[size] = np.maximum(cv2.blur(self._plane, size), np.float32(1e-6))[self._every]
+        average: Floats = cv2.blur(values * self._mask, size).reshape(values.shape) / self._filled[size]
         return average
 
     def structure(self, values: Floats) -> Floats:
@@ -69,13 +71,20 @@ class Correlation:
 def correlate(first: Floats, second: Floats, windows: Windows) -> Correlation:
     """How two pictures, each of mean 0 in every window, correlate."""
     power_1, power_2 = (np.maximum(windows.average(values * values), 0) for values in (first, second))
+    return correlate_drawn(first * second, power_1, power_2, content(power_1), content(power_2), windows)
+
+
+def correlate_drawn(
+    product: Floats, power_1: Floats, power_2: Floats, content_1: Floats, content_2: Floats, windows: Windows
+) -> Correlation:
+    """The same, where each picture's variance and content in every window are known already."""
     scale = np.sqrt((power_1 + _NOISE) * (power_2 + _NOISE))
-    most = content(np.maximum(power_1, power_2))
+    most = np.maximum(content_1, content_2)
     return Correlation(
-        values=windows.average(first * second) / scale,
+        values=windows.average(product) / scale,
         attainable=np.sqrt(power_1 * power_2) / scale,
         content=most,
-        weight=most * (0.5 + 0.5 * content(np.minimum(power_1, power_2))) * windows.usable,
+        weight=most * (0.5 + 0.5 * np.minimum(content_1, content_2)) * windows.usable,
     )
 
 

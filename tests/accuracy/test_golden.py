@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
-from tests.accuracy.golden import PICTURES, SOUNDS, measured, processor, recorded
+from tests.accuracy.golden import FILMS, PICTURES, SOUNDS, measured, processor, recorded
 
 MAX_DRIFT = 0.001
 """What another instruction set may add or take."""
 CHANGED = "The algorithm has changed. Raise VERSION in its service's fingerprint, then: python -m tests.accuracy.golden"
-MEDIA = ("image", "audio")
+MEDIA = ("image", "audio", "video")
 FILES = [("image", path.name) for path in PICTURES] + [("audio", path.name) for path in SOUNDS]
+FILES += [("video", path.name) for path in FILMS]
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""What the algorithms of one VERSION make of a few pictures and sounds: stored fingerprints are only good while it stays exactly so.
+"""What the algorithms of one VERSION make of a few pictures, sounds and films: stored fingerprints are only good while it stays exactly so.
 
 They are files, because drawing them anew would depend on more than the algorithms.
 """
@@ -19,12 +19,15 @@ import audio_svc.fingerprint
 import audio_svc.matcher
 import image_svc.fingerprint
 import image_svc.matcher
+import video_svc.fingerprint
+import video_svc.matcher
 from mesh.media import DETAIL, OUTLINE, Comparison, Fingerprint, MatchOptions
 
 FOLDER: Final = Path(__file__).parent
 RECORD: Final = FOLDER / "record.json"
 PICTURES: Final = sorted(path for path in FOLDER.iterdir() if path.suffix in {".jpg", ".png", ".webp"})
 SOUNDS: Final = sorted(path for path in FOLDER.iterdir() if path.suffix in {".flac", ".mp3", ".opus"})
+FILMS: Final = sorted(path for path in FOLDER.iterdir() if path.suffix in {".mp4", ".webm"})
 
 
 def processor() -> str:
@@ -43,6 +46,7 @@ def measured() -> dict[str, Any]:
         "processor": processor(),
         "image": _measured(PICTURES, image_svc.fingerprint, image_svc.matcher),
         "audio": _measured(SOUNDS, audio_svc.fingerprint, audio_svc.matcher),
+        "video": _measured(FILMS, video_svc.fingerprint, video_svc.matcher),
     }
 
 

@@ -11,7 +11,7 @@ from tests.accuracy.golden import RECORD, measured, recorded
 def main() -> None:
     fresh = measured()
     known = recorded() if RECORD.exists() else {}
-    for medium in ("image", "audio"):
+    for medium in ("image", "audio", "video"):
         before, now = known.get(medium), fresh[medium]
         if before and before["version"] == now["version"] and before != now:
             sys.exit(
