@@ -40,12 +40,13 @@ protos: .venv/dev $(STUBS) ## make the stubs and lint the contracts
 benchmark: .venv/dev $(STUBS) ## print what the speed claims are measured by
 	$(BIN)/python -m benchmarks.pair
 	$(BIN)/python -m benchmarks.image
+	$(BIN)/python -m benchmarks.audio
 
-limits: .venv/dev $(STUBS) ## measure how far edits of images may go; MEDIA=folder: on its images, too
-	$(BIN)/python -m benchmarks.limits $(if $(MEDIA),--media $(MEDIA))
+limits: .venv/dev $(STUBS) ## measure how far edits may go; MEDIA=folder: on what it holds, too; MEDIUM=audio: sounds
+	$(BIN)/python -m benchmarks.limits $(if $(MEDIUM),--medium $(MEDIUM)) $(if $(MEDIA),--media $(MEDIA))
 
-calibrate: .venv/dev $(STUBS) ## fit the curve from evidence to score on drawn images; MEDIA=folder: on its images
-	$(BIN)/python -m benchmarks.calibrate $(if $(MEDIA),--media $(MEDIA))
+calibrate: .venv/dev $(STUBS) ## fit the curve from evidence to score on drawn images; MEDIA=folder: on its own; MEDIUM=audio: sounds
+	$(BIN)/python -m benchmarks.calibrate $(if $(MEDIUM),--medium $(MEDIUM)) $(if $(MEDIA),--media $(MEDIA))
 
 terms: .venv/dev $(STUBS) ## measure how early terms alone put the original of a copy; MEDIA=folder: of its images
 	$(BIN)/python -m benchmarks.terms $(if $(MEDIA),--media $(MEDIA))

@@ -1,37 +1,36 @@
-"""What the evidence of image pairs is worth as a score: fits the curve's points on pictures, beside the points that are shipped.
+"""What the evidence of pairs is worth as a score: fits the curve's points on pictures or sounds, beside the points that are shipped.
 
 A score is a promise (README has the bands), so each point lies where the evidence of copies and strangers puts it. Prints the points, the
 ROC and what either curve keeps of the promises; draws both over the evidence that was found.
 
-make calibrate, or: make calibrate MEDIA=folder
+make calibrate, or: make calibrate MEDIA=folder; MEDIUM=audio for drawn sounds
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 from pathlib import Path
 from random import Random
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import calibration_picture, material
-from benchmarks.material import Material, compare, fingerprint
+from benchmarks import calibration_picture, material, sound_material
 from image_svc.compare.evidence import CURVE
 from matching.calibration import Curve
 from tests import edits
 from tests.edits import as_file
 
-FILE: Final = Path(__file__).parent.parent / "docs" / "calibration.svg"
+FOLDER: Final = Path(__file__).parent.parent / "docs"
 PLAIN: Final = {"re-encoded", "resized"}
 WORN: Final = {"border": edits.MINOR["border"], "sticker": edits.MINOR["sticker"], **edits.WATERMARKED}
 """Put on strangers alike: the strangers that are hardest to tell."""
 PLAIN_SHARE: Final = 0.95
-"""Of re-encoded and resized copies, to score 0.97 or more."""
+"""Of plain copies (re-encoded, resized, otherwise loud), to score 0.97 or more."""
 EDITED_SHARE: Final = 0.90
 """Of other edits, to score 0.85 or more."""
 FOUND_SHARE: Final = 0.99
@@ -41,7 +40,7 @@ MIN_RISE: Final = 0.01
 FALSE_MATCH_RATES: Final = (0.0, 0.001, 0.01)
 
 Evidence = NDArray[np.float64]
-_BACK: Final = Curve(tuple((score, evidence) for evidence, score in CURVE.points))
+Kept = TypeVar("Kept")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,45 +56,77 @@ class Found:
         return np.concatenate([self.plain, self.edited])
 
 
+@dataclass(frozen=True, slots=True)
+class Medium:
+    """What is calibrated: its shipped curve, where that is drawn, and the evidence of pairs with words on what they are."""
+
+    name: str
+    plain: str
+    file: str
+    curve: Curve
+    gather: Callable[[argparse.Namespace], tuple[str, Found]]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    material.add_arguments(parser, pictures=24)
-    parser.add_argument("--output", type=Path, default=FILE)
+    material.add_arguments(parser, pictures=24, sounds=10)
+    parser.add_argument("--output", type=Path)
     arguments = parser.parse_args()
-    chosen = material.chosen(arguments)
-    found = gather(chosen)
+    medium = MEDIA[material.medium(arguments)]
+    description, found = medium.gather(arguments)
     fitted = fit(found)
-    print(
-        f"{chosen.description}: {len(found.plain)} plain copies, {len(found.edited)} edited ones, {len(found.strangers)} pairs of strangers"
-    )
-    for name, curve in (("shipped", CURVE), ("fitted", fitted)):
+    print(f"{description}: {len(found.plain)} plain copies, {len(found.edited)} edited ones, {len(found.strangers)} pairs of strangers")
+    for name, curve in (("shipped", medium.curve), ("fitted", fitted)):
         print(f"{name:8}", "  ".join(f"{evidence:.3f} -> {score:.2f}" for evidence, score in curve.points))
         print(f"{'':8}", promises(curve, found))
     print("ROC:", "; ".join(f"recall {recall_at(found, rate):.4f} at a false-match rate of {rate:g}" for rate in FALSE_MATCH_RATES))
-    output: Path = arguments.output
+    output: Path = arguments.output or FOLDER / medium.file
     output.parent.mkdir(exist_ok=True)
-    groups = {"re-encoded and resized": found.plain, "otherwise edited": found.edited, "strangers": found.strangers}
-    output.write_text(calibration_picture.draw(CURVE, fitted, groups, chosen.description, material.today()))
+    groups = {medium.plain: found.plain, "otherwise edited": found.edited, "strangers": found.strangers}
+    output.write_text(calibration_picture.draw(medium.curve, fitted, groups, medium.name, description, material.today()))
     print(f"wrote {output}")
 
 
-def gather(chosen: Material) -> Found:
-    originals = [fingerprint(material.original(picture)) for picture in chosen.pictures]
+def gather_pictures(arguments: argparse.Namespace) -> tuple[str, Found]:
+    chosen = material.chosen(arguments)
+    pictures = list(enumerate(chosen.pictures))
+    originals = [material.fingerprint(material.original(picture)) for _, picture in pictures]
+    copies = (
+        (family, number, material.fingerprint(copy)) for number, picture in pictures for family, _, copy in material.copies(picture, number)
+    )
+    worn = ([material.fingerprint(as_file(edit(picture, Random(name)))) for _, picture in pictures] for name, edit in WORN.items())
+    return chosen.description, compared(originals, copies, worn, lambda one, two: material.compare(one, two).score, CURVE)
+
+
+def gather_sounds(arguments: argparse.Namespace) -> tuple[str, Found]:
+    chosen = sound_material.chosen(arguments)
+    sounds, fingerprint = list(enumerate(chosen.sounds)), sound_material.fingerprint
+    originals = [fingerprint(sound) for _, sound in sounds]
+    copies = ((family, number, fingerprint(copy)) for number, sound in sounds for family, _, copy in sound_material.copies(sound, number))
+    worn = ([fingerprint(edit(sound, Random(name))) for _, sound in sounds] for name, edit in sound_material.WORN.items())
+    return chosen.description, compared(originals, copies, worn, sound_material.compare, sound_material.CURVE)
+
+
+def compared(
+    originals: list[Kept],
+    copies: Iterable[tuple[str, int, Kept]],
+    worn: Iterable[list[Kept]],
+    score: Callable[[Kept, Kept], float],
+    curve: Curve,
+) -> Found:
+    """Each copy with its original; strangers as they are, and alike in what they wear."""
     plain: list[float] = []
     edited: list[float] = []
-    for number, picture in enumerate(chosen.pictures):
-        for family, _, copy in material.copies(picture, number):
-            (plain if family in PLAIN else edited).append(compare(originals[number], fingerprint(copy)).score)
-    strangers = [compare(one, two).score for one, two in combinations(originals, 2)]
-    for name, edit in WORN.items():
-        worn = [fingerprint(as_file(edit(picture, Random(name)))) for picture in chosen.pictures]
-        strangers += [compare(one, two).score for one, two in combinations(worn, 2)]
-    return Found(evidence(plain), evidence(edited), evidence(strangers))
+    for family, number, copy in copies:
+        (plain if family in PLAIN else edited).append(score(originals[number], copy))
+    strangers = [score(one, two) for group in (originals, *worn) for one, two in combinations(group, 2)]
+    return Found(*(evidence(scores, curve) for scores in (plain, edited, strangers)))
 
 
-def evidence(scores: Sequence[float]) -> Evidence:
+def evidence(scores: Sequence[float], curve: Curve) -> Evidence:
     """What the shipped curve made the scores from."""
-    return np.sort([_BACK.score(score) for score in scores])
+    back = Curve(tuple((score, evidence) for evidence, score in curve.points))
+    return np.sort([back.score(score) for score in scores])
 
 
 def fit(found: Found) -> Curve:
@@ -133,6 +164,12 @@ def recall_at(found: Found, false_match_rate: float) -> float:
     """The share of copies above the evidence that so few strangers pass."""
     allowed = int(false_match_rate * len(found.strangers))
     return float((found.copies > found.strangers[-1 - allowed]).mean())
+
+
+MEDIA: Final = {
+    "image": Medium("images", "re-encoded and resized", "calibration.svg", CURVE, gather_pictures),
+    "audio": Medium("sounds", "re-encoded or softer", "calibration-audio.svg", sound_material.CURVE, gather_sounds),
+}
 
 
 if __name__ == "__main__":

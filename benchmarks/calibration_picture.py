@@ -21,12 +21,12 @@ COLOURS: Final = ("#1b7f4b", "#2a6fbb", "#b5352a")
 BANDS: Final = ((0.97, "nearly identical"), (0.85, "near-duplicate"), (0.60, "match"), (0.40, "low"))
 
 
-def draw(shipped: Curve, fitted: Curve, groups: Mapping[str, NDArray[Any]], description: str, date: str) -> str:
+def draw(shipped: Curve, fitted: Curve, groups: Mapping[str, NDArray[Any]], what: str, description: str, date: str) -> str:
     """An SVG document."""
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" font-size="13" fill="#222">',
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>',
-        _text(LEFT, 24, f"From evidence to score: images, {date}", size=17),
+        _text(LEFT, 24, f"From evidence to score: {what}, {date}", size=17),
         _text(LEFT, 45, f"Measured on {description}."),
     ]
     for score, name in BANDS:

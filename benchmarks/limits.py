@@ -1,6 +1,6 @@
 """How far each edit may go before a copy is no longer found: recall and median score per strength, written to docs/limits.md.
 
-make limits, or: make limits MEDIA=folder
+make limits, or: make limits MEDIA=folder; MEDIUM=audio for sounds (benchmarks/sound_limits.py), which are the file's second half
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from benchmarks import material
+from benchmarks import material, sound_limits, sound_material
 from benchmarks.ladders import LADDERS, Ladder
 from benchmarks.material import Material, compare, fingerprint
 from image_svc.fingerprint import ALGORITHM, CANONICAL_SIDE, VERSION
@@ -57,19 +57,35 @@ Each cell: the strength; **recall**, the share of copies whose score reaches the
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    material.add_arguments(parser, pictures=16)
+    material.add_arguments(parser, pictures=16, sounds=10)
     parser.add_argument("--output", type=Path, default=FILE)
     arguments = parser.parse_args()
-    parts = [WORDS]
-    drawn = argparse.Namespace(media=None, pictures=arguments.pictures)
+    medium = material.medium(arguments)
+    parts = [sound_limits.WORDS if medium == "audio" else WORDS]
+    drawn = argparse.Namespace(**{**vars(arguments), "media": None})
     for wanted in [drawn, arguments] if arguments.media else [drawn]:
-        chosen = material.chosen(wanted)
-        print(f"measuring {chosen.description}", flush=True)
-        parts.append(measured(chosen))
+        if medium == "audio":
+            sounds = sound_material.chosen(wanted)
+            print(f"measuring {sounds.description}", flush=True)
+            parts.append(sound_limits.measured(sounds))
+        else:
+            pictures = material.chosen(wanted)
+            print(f"measuring {pictures.description}", flush=True)
+            parts.append(measured(pictures))
     output: Path = arguments.output
     output.parent.mkdir(exist_ok=True)
-    output.write_text("\n".join(parts))
+    halves = {**halves_of(output), medium: "\n".join(parts)}
+    output.write_text("\n".join(halves[each] for each in ("image", "audio") if each in halves))
     print(f"wrote {output}")
+
+
+def halves_of(file: Path) -> dict[str, str]:
+    """What the file says of either medium, so that one is measured anew without the other."""
+    if not file.exists():
+        return {}
+    images, title, sounds = file.read_text().partition(sound_limits.TITLE)
+    halves = {"image": images.rstrip("\n") + "\n", "audio": title + sounds}
+    return {medium: text for medium, text in halves.items() if text.strip()}
 
 
 def measured(chosen: Material) -> str:

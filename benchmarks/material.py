@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from image_svc.decode import decode_image
 from mesh.errors import MeshError
 from mesh.media import DETAIL, Comparison, Fingerprint, MatchOptions
 from mesh.media_file import MediaFile
+from mesh.media_type import SNIFF_BYTES, sniff
 from tests import edits
 from tests.edits import Edit, as_file
 from tests.pictures import encoded, photo
@@ -50,10 +52,27 @@ class Material:
     description: str
 
 
-def add_arguments(parser: argparse.ArgumentParser, *, pictures: int) -> None:
-    parser.add_argument("--media", type=Path, metavar="FOLDER", action="append", help="a folder of images; without it pictures are drawn")
-    parser.add_argument("--called", metavar="TEXT", help="what the folder's images are, for the record")
+def add_arguments(parser: argparse.ArgumentParser, *, pictures: int, sounds: int = 0) -> None:
+    """With `sounds`, the command knows sounds, too (benchmarks/sound_material.py)."""
+    what = "images or of sounds" if sounds else "images"
+    parser.add_argument("--media", type=Path, metavar="FOLDER", action="append", help=f"a folder of {what}; without it they are drawn")
+    parser.add_argument("--called", metavar="TEXT", help="what the folder holds, for the record")
     parser.add_argument("--pictures", type=int, default=pictures, help=f"how many of them at most ({pictures})")
+    if sounds:
+        parser.add_argument("--medium", choices=("image", "audio"), help="without it, what there is more of in the folder, else image")
+        parser.add_argument("--sounds", type=int, default=sounds, help=f"how many of them at most ({sounds})")
+
+
+def medium(arguments: argparse.Namespace) -> str:
+    """Which of the two the command line asks for, or the folder holds."""
+    if arguments.medium or not arguments.media:
+        return str(arguments.medium or "image")
+    found: Counter[str] = Counter()
+    for file in (path for folder in arguments.media for path in folder.rglob("*") if path.is_file()):
+        with file.open("rb") as opened:
+            content_type = sniff(opened.read(SNIFF_BYTES))
+        found[(content_type or "").split("/")[0]] += 1
+    return "audio" if found["audio"] > found["image"] else "image"
 
 
 def chosen(arguments: argparse.Namespace) -> Material:

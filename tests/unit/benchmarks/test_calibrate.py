@@ -40,5 +40,5 @@ def test_fitted_curve_rises_whatever_was_found(strangers_up_to: float) -> None:
 def test_picture_of_the_curve_is_a_document_with_every_point() -> None:
     measured = found(copies_from=0.6, strangers_up_to=0.3)
     groups = {"plain": measured.plain, "edited": measured.edited, "strangers": measured.strangers}
-    document = ElementTree.fromstring(draw(CURVE, fit(measured), groups, "drawn & found <ones>", "2026-01-01"))
+    document = ElementTree.fromstring(draw(CURVE, fit(measured), groups, "sounds", "drawn & found <ones>", "2026-01-01"))
     assert len(document.findall("{http://www.w3.org/2000/svg}circle")) == len(CURVE.points)
