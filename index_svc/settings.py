@@ -28,7 +28,7 @@ class Settings(MeshSettings, frozen=True, kw_only=True):
     index_max_candidates: Annotated[int, Meta(ge=1, le=1000)] = 200
     image_address: str = "unix:image.sock"
     video_address: str = ""
-    audio_address: str = ""
+    audio_address: str = "unix:audio.sock"
 
     @property
     def cluster_dir(self) -> Path:

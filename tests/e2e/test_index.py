@@ -400,9 +400,9 @@ def test_body_that_is_too_large_is_refused(project: Project) -> None:
 
 
 def test_medium_whose_matcher_is_not_here_waits_for_it(project: Project, photos: list[str]) -> None:
-    accepted = project.post("/v1/index/audio/url", url=photos[0])
+    accepted = project.post("/v1/index/video/url", url=photos[0])
     assert accepted.status == 202
-    assert project.post("/v1/search/audio/url", url=photos[0]).code == "not_available"
+    assert project.post("/v1/search/video/url", url=photos[0]).code == "not_available"
     assert project.request("DELETE", f"/v1/assets/{accepted.json['asset_id']}").status == 204
 
 
