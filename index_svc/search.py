@@ -66,10 +66,7 @@ class Search:
             async with self._database.transaction() as connection:
                 numbers = await store.find_candidates(connection, project, medium, fingerprint, query.narrowing, self._max_candidates)
         with _timed(timings, medium, "compare"):
-            hits = [
-                hit
-                async for hit in self._hits(project, medium, fingerprint, [number for number, _ in numbers], threshold, query.min_coverage)
-            ]
+            hits = [hit async for hit in self._hits(project, medium, fingerprint, numbers, threshold, query.min_coverage)]
         end = query.offset + limit
         return ranked(hits)[query.offset : end], end if len(hits) > end else None, timings
 

@@ -13,6 +13,7 @@ from index_svc.index import Index
 from index_svc.jobs import Jobs
 from index_svc.matchers import Matchers
 from index_svc.messages import asset_to_proto, filter_from_proto, hit_to_proto, job_to_proto, key_to_proto, moment, project_to_proto
+from index_svc.packing import Packing
 from index_svc.records import AssetDraft, Narrowing
 from index_svc.search import Query, Search
 from index_svc.settings import Settings
@@ -42,7 +43,7 @@ def build(settings: Settings) -> Service:
         listen=settings.index_listen or settings.index_address,
         metrics_port=settings.index_metrics_port,
         add_to_server=lambda server: index_pb2_grpc.add_IndexServiceServicer_to_server(servicer, server),
-        resources=(*resources, database, matchers, jobs),
+        resources=(*resources, database, matchers, jobs, Packing(database)),
     )
 
 

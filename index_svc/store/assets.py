@@ -177,12 +177,11 @@ async def make_ready(connection: Connection, number: int, made: Fingerprint) -> 
         binary=True,
     )
     await connection.execute(
-        "INSERT INTO postings (project, media_type, term, asset, position)"
-        " SELECT projects.number, assets.media_type, made.term, assets.number, made.position"
-        " FROM assets JOIN projects ON projects.id = assets.project JOIN fingerprints ON fingerprints.asset = assets.number,"
-        " unnest(fingerprints.terms, fingerprints.positions) AS made (term, position)"
-        " WHERE assets.number = %s ORDER BY made.term, made.position ON CONFLICT DO NOTHING",
-        [number],
+        "INSERT INTO unpacked (asset, project, media_type, terms, positions)"
+        " SELECT assets.number, projects.number, assets.media_type, %s, %s"
+        " FROM assets JOIN projects ON projects.id = assets.project WHERE assets.number = %s",
+        [made.terms, made.positions if any(made.positions) else None, number],
+        binary=True,
     )
     return True
 
@@ -203,13 +202,6 @@ async def list_jobs(connection: Connection, project: UUID, before: int | None, l
 
 
 async def _delete(connection: Connection, number: int) -> None:
-    await connection.execute(
-        "DELETE FROM postings USING assets"
-        " JOIN projects ON projects.id = assets.project JOIN fingerprints ON fingerprints.asset = assets.number"
-        " WHERE assets.number = %s AND postings.project = projects.number AND postings.media_type = assets.media_type"
-        " AND postings.term = ANY(fingerprints.terms) AND postings.asset = assets.number",
-        [number],
-    )
     await connection.execute("DELETE FROM assets WHERE number = %s", [number])
 
 

@@ -6,70 +6,96 @@ from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
+import numpy as np
+from psycopg.rows import tuple_row
 from psycopg.types.json import Jsonb
 
+from index_svc import blocks
+from index_svc.blocks import Block, PlacedBlock, Postings
 from index_svc.records import MEDIUM_NUMBER, Asset, Fingerprint, Narrowing
 from index_svc.store.assets import COLUMNS, IS_THERE, to_asset
 from index_svc.store.database import Connection
+from index_svc.voting import vote
 from mesh.media import MediaType
 
-SHIFT_MS: Final = 4000
-"""Two assets agree on how far one lies behind the other; a changed tempo moves that slowly, hence not less."""
-
-# A term counts once a shift, however often it is there. Assets of the same bytes come first, whatever their terms: a blank has none.
-_CANDIDATES: Final = """
-WITH query AS (
-  SELECT DISTINCT term, position FROM unnest(%(terms)s::bigint[], %(positions)s::integer[]) AS given (term, position)
-), shifts AS (
-  SELECT postings.asset, count(DISTINCT query.term) AS votes
-    FROM query JOIN postings ON postings.term = query.term
-   WHERE postings.project = (SELECT number FROM projects WHERE id = %(project)s) AND postings.media_type = %(media_type)s
-   GROUP BY postings.asset, (postings.position - query.position) / %(shift)s
-), named AS (
-  SELECT asset, max(votes) AS votes FROM shifts GROUP BY asset
-  UNION ALL
-  SELECT number, %(identical)s FROM assets
-   WHERE project = %(project)s AND media_type = %(media_type)s AND sha256 = %(sha256)s
-), voted AS (
-  SELECT asset, max(votes) AS votes FROM named GROUP BY asset
-)
-SELECT voted.asset AS number, voted.votes
-  FROM voted JOIN assets ON assets.number = voted.asset
- WHERE assets.project = %(project)s AND assets.status = 'ready'
-   AND (assets.expires_at IS NULL OR assets.expires_at > now())
-   AND assets.algorithm = %(algorithm)s AND assets.version = %(version)s
-   AND (%(collections)s::text[] IS NULL OR assets.collection = ANY(%(collections)s))
-   AND assets.metadata @> %(metadata)s
-   AND (%(without)s::uuid IS NULL OR assets.id <> %(without)s)
- ORDER BY voted.votes DESC, voted.asset
- LIMIT %(limit)s
+# A term that is in so much says nothing, and would cost as much to read as all others together.
+_MAX_BLOCK_BYTES: Final = 1 << 18
+_NARROWED_AT_ONCE: Final = 2000
+_UNPACKED: Final = """
+SELECT asset, terms, positions FROM unpacked
+ WHERE project = (SELECT number FROM projects WHERE id = %(project)s) AND media_type = %(media_type)s
 """
-_IDENTICAL: Final = 2**40
+# Subqueries with OFFSET are run one row at a time: no plan reads all blocks.
+_BLOCKS: Final = """
+WITH given AS (
+  SELECT term FROM unnest(%(terms)s::bigint[]) AS given (term)
+), asked AS (
+  SELECT DISTINCT runs.id, runs.first_asset, found.first_term
+    FROM runs CROSS JOIN given CROSS JOIN LATERAL (
+      SELECT first_term FROM blocks WHERE run = runs.id AND first_term <= given.term ORDER BY first_term DESC LIMIT 1
+    ) AS found
+   WHERE runs.project = (SELECT number FROM projects WHERE id = %(project)s) AND runs.media_type = %(media_type)s
+)
+SELECT asked.first_asset, asked.first_term, found.pairs, found.positions
+  FROM asked CROSS JOIN LATERAL (
+    SELECT pairs, positions FROM blocks
+     WHERE run = asked.id AND first_term = asked.first_term AND octet_length(pairs) <= %(max_block_bytes)s OFFSET 0
+  ) AS found
+"""
+_NARROWED: Final = """
+SELECT number FROM assets
+ WHERE number = ANY(%(numbers)s) AND project = %(project)s AND media_type = %(media_type)s AND status = 'ready'
+   AND (expires_at IS NULL OR expires_at > now()) AND algorithm = %(algorithm)s AND version = %(version)s
+   AND (%(collections)s::text[] IS NULL OR collection = ANY(%(collections)s))
+   AND metadata @> %(metadata)s
+   AND (%(without)s::uuid IS NULL OR id <> %(without)s)
+"""
 
 
 async def find_candidates(
     connection: Connection, project: UUID, media_type: MediaType, query: Fingerprint, narrowing: Narrowing, limit: int
-) -> list[tuple[int, int]]:
-    """Numbers of ready assets and their votes, the most votes first."""
-    cursor = await connection.execute(
-        _CANDIDATES,
-        {
-            "project": project,
-            "media_type": MEDIUM_NUMBER[media_type],
-            "terms": query.terms,
-            "positions": query.positions,
-            "shift": SHIFT_MS,
-            "identical": _IDENTICAL,
-            "sha256": query.sha256,
-            "algorithm": query.algorithm,
-            "version": query.version,
-            "collections": narrowing.collections or None,
-            "metadata": Jsonb(narrowing.metadata),
-            "without": narrowing.without,
-            "limit": limit,
-        },
+) -> list[int]:
+    """Numbers of ready assets: those of the same bytes first, whatever their terms (a blank has none), then by their votes."""
+    about = {"project": project, "media_type": MEDIUM_NUMBER[media_type]}
+    same = await connection.execute(
+        "SELECT number FROM assets WHERE project = %(project)s AND media_type = %(media_type)s AND sha256 = %(sha256)s ORDER BY number",
+        {**about, "sha256": query.sha256},
     )
-    return [(row["number"], row["votes"]) for row in await cursor.fetchall()]
+    identical = [row["number"] for row in await same.fetchall()]
+    asked = blocks.of_asset(0, query.terms, query.positions)
+    voted, _ = vote(asked, await _read_postings(connection, about, sorted(set(query.terms))))
+    numbers = [*identical, *voted[~np.isin(voted, identical)].tolist()]
+    there = {
+        **about,
+        "algorithm": query.algorithm,
+        "version": query.version,
+        "collections": narrowing.collections or None,
+        "metadata": Jsonb(narrowing.metadata),
+        "without": narrowing.without,
+    }
+    found: list[int] = []
+    start, count = 0, _NARROWED_AT_ONCE
+    while len(found) < limit and start < len(numbers):
+        some = numbers[start : start + count]
+        cursor = await connection.execute(_NARROWED, {**there, "numbers": some})
+        left = {row["number"] for row in await cursor.fetchall()}
+        found += [number for number in some if number in left]
+        # Where the narrowing leaves little, the next look goes further down.
+        start, count = start + count, 4 * count
+    return found[:limit]
+
+
+async def _read_postings(connection: Connection, about: dict[str, object], terms: list[int]) -> Postings:
+    """What the project's media of that type have of these terms, and some of their neighbours."""
+    if not terms:
+        return blocks.joined(())
+    async with connection.cursor(binary=True, row_factory=tuple_row) as cursor:
+        # First: what is packed meanwhile is read twice rather than never.
+        await cursor.execute(_UNPACKED, about)
+        unpacked = [blocks.of_asset(*row) for row in await cursor.fetchall()]
+        await cursor.execute(_BLOCKS, {**about, "terms": terms, "max_block_bytes": _MAX_BLOCK_BYTES})
+        placed = [PlacedBlock(first_asset, Block(*block)) for first_asset, *block in await cursor.fetchall()]
+    return blocks.joined([*unpacked, blocks.read_blocks(placed)])
 
 
 async def read_payloads(connection: Connection, project: UUID, numbers: Sequence[int]) -> dict[int, bytes]:

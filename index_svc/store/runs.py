@@ -1,0 +1,169 @@
+"""Packing: what came lately becomes a run of blocks, and runs of one size become a larger one, a slice of their terms at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from psycopg.rows import class_row, tuple_row
+
+from index_svc import blocks
+from index_svc.blocks import Block, PlacedBlock, Postings
+from index_svc.store.database import Connection
+
+PACKED_FROM: Final = 50_000
+"""Postings; a search reads fewer than that unsorted."""
+MERGED_AT_ONCE: Final = 4
+"""So many runs of a size become one: a posting is written again each time, and a search looks into every run."""
+_PACKED_AT_ONCE: Final = 1000
+_SLICE_POSTINGS: Final = 2_000_000
+_LOCK: Final = 0x6D6D_7061
+_COLUMNS: Final = "id, project, media_type, first_asset, postings"
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """Of one project, all that is of one medium."""
+
+    project: int
+    media_type: int
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    id: int
+    project: int
+    media_type: int
+    first_asset: int
+    postings: int
+
+    @property
+    def size(self) -> int:
+        """How often it was multiplied by what is merged at once."""
+        size, ceiling = 0, PACKED_FROM * MERGED_AT_ONCE
+        while self.postings >= ceiling:
+            size, ceiling = size + 1, ceiling * MERGED_AT_ONCE
+        return size
+
+
+async def full_shelves(connection: Connection) -> list[Shelf]:
+    """Where enough has come to be packed."""
+    async with connection.cursor(row_factory=class_row(Shelf)) as cursor:
+        await cursor.execute(
+            "SELECT project, media_type FROM unpacked GROUP BY project, media_type HAVING sum(cardinality(terms)) >= %s", [PACKED_FROM]
+        )
+        return await cursor.fetchall()
+
+
+async def pack(connection: Connection, shelf: Shelf) -> bool:
+    """What came to the shelf lately becomes a run; False: somebody else is packing."""
+    if not await _lock(connection):
+        return False
+    async with connection.cursor(binary=True, row_factory=tuple_row) as cursor:
+        await cursor.execute(
+            "DELETE FROM unpacked WHERE asset IN ("
+            " SELECT asset FROM unpacked WHERE project = %s AND media_type = %s ORDER BY asset LIMIT %s FOR UPDATE SKIP LOCKED"
+            ") RETURNING asset, terms, positions",
+            [shelf.project, shelf.media_type, _PACKED_AT_ONCE],
+        )
+        found = blocks.in_order(blocks.joined([blocks.of_asset(*row) for row in await cursor.fetchall()]))
+    if len(found):
+        first_asset = int(found.assets.min())
+        run = await _insert_run(connection, shelf, first_asset, len(found))
+        await _write(connection, run, first_asset, found)
+    return True
+
+
+async def runs_to_merge(connection: Connection, shelf: Shelf) -> list[Run]:
+    """The smallest ones that are as many of a size as are merged at once."""
+    async with connection.cursor(row_factory=class_row(Run)) as cursor:
+        await cursor.execute(
+            f"SELECT {_COLUMNS} FROM runs WHERE project = %s AND media_type = %s ORDER BY postings",  # noqa: S608
+            [shelf.project, shelf.media_type],
+        )
+        runs = await cursor.fetchall()
+    for size in sorted({run.size for run in runs}):
+        alike = [run for run in runs if run.size == size]
+        if len(alike) >= MERGED_AT_ONCE:
+            return alike
+    return []
+
+
+async def merge(connection: Connection, shelf: Shelf, runs: Sequence[Run]) -> bool:
+    """One run instead of several, without the assets that are gone; False: somebody else is packing."""
+    if not await _lock(connection):
+        return False
+    identities = [run.id for run in runs]
+    held = await connection.execute("SELECT id FROM runs WHERE id = ANY(%s) FOR UPDATE", [identities])
+    if len(await held.fetchall()) != len(runs):
+        return True
+    first_asset = min(run.first_asset for run in runs)
+    merged = await _insert_run(connection, shelf, first_asset, 0)
+    written, rest = 0, blocks.joined(())
+    for lower, upper in await _slices(connection, identities):
+        found = blocks.joined([rest, await _read_slice(connection, runs, lower, upper)])
+        is_in = np.ones(len(found), bool) if upper is None else found.terms < upper
+        rest = found.where(~is_in)
+        alive = await _without_deleted(connection, blocks.in_order(found.where(is_in)))
+        await _write(connection, merged, first_asset, alive)
+        written += len(alive)
+    await connection.execute("UPDATE runs SET postings = %s WHERE id = %s", [written, merged])
+    await connection.execute("DELETE FROM blocks WHERE run = ANY(%s)", [identities])
+    await connection.execute("DELETE FROM runs WHERE id = ANY(%s)", [identities])
+    return True
+
+
+async def _lock(connection: Connection) -> bool:
+    """One process packs at a time; the lock ends with the transaction."""
+    cursor = await connection.execute("SELECT pg_try_advisory_xact_lock(%s) AS is_ours", [_LOCK])
+    return bool((await cursor.fetchall())[0]["is_ours"])
+
+
+async def _insert_run(connection: Connection, shelf: Shelf, first_asset: int, count: int) -> int:
+    cursor = await connection.execute(
+        "INSERT INTO runs (project, media_type, first_asset, postings) VALUES (%s, %s, %s, %s) RETURNING id",
+        [shelf.project, shelf.media_type, first_asset, count],
+    )
+    return int((await cursor.fetchall())[0]["id"])
+
+
+async def _slices(connection: Connection, runs: list[int]) -> list[tuple[int | None, int | None]]:
+    """Ranges of terms, each with about as much as is held at once."""
+    cursor = await connection.execute(
+        "SELECT first_term FROM (SELECT first_term, row_number() OVER (ORDER BY first_term) AS number FROM blocks WHERE run = ANY(%s))"
+        " WHERE number %% %s = 0 ORDER BY first_term",
+        [runs, _SLICE_POSTINGS // blocks.BLOCK_POSTINGS],
+    )
+    cuts = sorted({row["first_term"] for row in await cursor.fetchall()})
+    return list(zip([None, *cuts], [*cuts, None], strict=True))
+
+
+async def _read_slice(connection: Connection, runs: Sequence[Run], lower: int | None, upper: int | None) -> Postings:
+    """The blocks that begin within; their last terms may lie beyond."""
+    async with connection.cursor(binary=True, row_factory=tuple_row) as cursor:
+        await cursor.execute(
+            "SELECT run, first_term, pairs, positions FROM blocks WHERE run = ANY(%s)"
+            " AND first_term >= coalesce(%s::bigint, first_term) AND (%s::bigint IS NULL OR first_term < %s::bigint)",
+            [[run.id for run in runs], lower, upper, upper],
+        )
+        first_assets = {run.id: run.first_asset for run in runs}
+        return blocks.read_blocks([PlacedBlock(first_assets[run], Block(*block)) for run, *block in await cursor.fetchall()])
+
+
+async def _without_deleted(connection: Connection, found: Postings) -> Postings:
+    numbers = np.unique(found.assets).tolist()
+    cursor = await connection.execute("SELECT number FROM assets WHERE number = ANY(%s)", [numbers])
+    there = [row["number"] for row in await cursor.fetchall()]
+    return found if len(there) == len(numbers) else found.where(np.isin(found.assets, there))
+
+
+async def _write(connection: Connection, run: int, first_asset: int, found: Postings) -> None:
+    async with (
+        connection.cursor() as cursor,
+        cursor.copy("COPY blocks (run, first_term, pairs, positions) FROM STDIN (FORMAT BINARY)") as copy,
+    ):
+        copy.set_types(["int8", "int8", "bytea", "bytea"])
+        for block in blocks.blocks(found, first_asset):
+            await copy.write_row((run, block.first_term, block.pairs, block.positions))

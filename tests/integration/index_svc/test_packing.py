@@ -1,0 +1,146 @@
+"""Runs of blocks on a real PostgreSQL: a search finds the same before, between and after packing and merging."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+import pytest
+from psycopg.rows import tuple_row
+
+from index_svc.blocks import Block, PlacedBlock, read_blocks
+from index_svc.packing import Packing
+from index_svc.records import Fingerprint
+from index_svc.store import assets, runs
+from index_svc.store.database import Connection
+from mesh.media import MediaType
+from tests.integration.index_svc.test_store import Library, fingerprint, library, other
+
+__all__ = ["library", "other"]
+
+TERMS = 60
+
+
+@pytest.fixture(autouse=True)
+def _small_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sizes that a test fills in a moment; slices so small that terms lie across their edges."""
+    monkeypatch.setattr(runs, "PACKED_FROM", 4 * TERMS)
+    monkeypatch.setattr(runs, "_SLICE_POSTINGS", 200)
+
+
+def drawn(seed: int, *, is_timed: bool = False) -> Fingerprint:
+    """Terms of which every asset shares a few with the others."""
+    draw = random.Random(seed)
+    terms = [draw.randrange(0, 300) if draw.random() < 0.5 else draw.randrange(-(2**63), 2**63) for _ in range(TERMS)]
+    return fingerprint(terms, [draw.randrange(0, 60_000) for _ in range(TERMS)] if is_timed else None)
+
+
+async def count(connection: Connection, what: str) -> int:
+    cursor = await connection.execute(f"SELECT count(*) AS number FROM {what}")
+    return int((await cursor.fetchall())[0]["number"])
+
+
+async def packed_assets(connection: Connection) -> set[int]:
+    async with connection.cursor(binary=True, row_factory=tuple_row) as cursor:
+        await cursor.execute("SELECT runs.first_asset, first_term, pairs, positions FROM blocks JOIN runs ON runs.id = blocks.run")
+        placed = [PlacedBlock(first_asset, Block(*block)) for first_asset, *block in await cursor.fetchall()]
+    return set(read_blocks(placed).assets.tolist())
+
+
+@pytest.mark.parametrize("medium", [MediaType.IMAGE, MediaType.AUDIO])
+async def test_every_search_answers_as_before_packing(library: Library, other: Library, medium: MediaType) -> None:
+    packing = Packing(library.database)
+    made = [drawn(seed, is_timed=medium is MediaType.AUDIO) for seed in range(80)]
+    for each in made:
+        await library.add(each, medium)
+        await other.add(each, medium)
+    before = [await library.vote(each, medium=medium) for each in made]
+    assert any(len(found) > 1 for found in before)
+    while await packing.pack():
+        pass
+    async with library.database.transaction() as connection:
+        assert await count(connection, "runs WHERE project = (SELECT min(number) FROM projects)") < 8
+        assert await count(connection, "unpacked") < 8
+    assert [await library.vote(each, medium=medium) for each in made] == before
+
+
+async def test_searches_find_everything_while_it_is_packed(library: Library) -> None:
+    packing = Packing(library.database)
+    made = [drawn(seed) for seed in range(60)]
+    numbers = [(await library.add(each))[1] for each in made]
+
+    async def pack() -> None:
+        while await packing.pack():
+            pass
+
+    packed = asyncio.create_task(pack())
+    while not packed.done():
+        for number, each in zip(numbers, made, strict=True):
+            assert (await library.vote(each))[0] == number
+    await packed
+
+
+async def test_what_was_deleted_is_gone_from_searches_at_once_and_from_blocks_when_they_are_merged(library: Library) -> None:
+    packing = Packing(library.database)
+    kept, gone = drawn(1), drawn(2)
+    await library.add(kept)
+    asset, number = await library.add(gone)
+    for seed in range(10, 13):
+        await library.add(drawn(seed))
+    assert await packing.pack()
+    async with library.database.transaction() as connection:
+        before = await count(connection, "runs")
+        assert await assets.delete_asset(connection, library.project, asset)
+    assert before == 1
+    assert number not in await library.vote(gone)
+    for seed in range(20, 20 + 4 * runs.MERGED_AT_ONCE):
+        await library.add(drawn(seed))
+        if seed % 5 == 0:
+            await packing.pack()
+    while await packing.pack():
+        pass
+    async with library.database.transaction() as connection:
+        held = await packed_assets(connection)
+    assert number not in held
+    assert (await library.vote(kept))[0] in held
+
+
+async def test_packing_that_fails_half_way_loses_nothing(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    packing = Packing(library.database)
+    made = [drawn(seed) for seed in range(30)]
+    numbers = [(await library.add(each))[1] for each in made]
+
+    async def break_off(*_: object) -> None:
+        raise RuntimeError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(runs, "_write", break_off)
+        with pytest.raises(RuntimeError):
+            await packing.pack()
+    assert [(await library.vote(each))[0] for each in made] == numbers
+    while await packing.pack():
+        pass
+    assert [(await library.vote(each))[0] for each in made] == numbers
+
+
+async def test_two_processes_pack_without_a_loss(library: Library) -> None:
+    made = [drawn(seed) for seed in range(60)]
+    numbers = [(await library.add(each))[1] for each in made]
+    for _ in range(6):
+        await asyncio.gather(*(Packing(library.database).pack() for _ in range(4)))
+    assert [(await library.vote(each))[0] for each in made] == numbers
+
+
+async def test_project_takes_its_blocks_with_it(library: Library, other: Library) -> None:
+    for seed in range(8):
+        await library.add(drawn(seed))
+        await other.add(drawn(seed))
+    while await Packing(library.database).pack():
+        pass
+    async with library.database.transaction() as connection:
+        blocks = await count(connection, "blocks")
+        await connection.execute("DELETE FROM assets WHERE project = %s", [library.project])
+        await connection.execute("DELETE FROM jobs WHERE project = %s", [library.project])
+        await connection.execute("DELETE FROM projects WHERE id = %s", [library.project])
+        assert 0 < await count(connection, "blocks") < blocks
+        assert await count(connection, "runs") >= 1
