@@ -21,6 +21,19 @@ _BEARER: Final = "bearer "
 
 
 @dataclass(frozen=True, slots=True)
+class Caller:
+    """Whose request it is; without a key nobody's."""
+
+    project: str = ""
+    key_id: str = ""
+    scopes: frozenset[str] = frozenset()
+
+    def require(self, scope: str) -> None:
+        if scope not in self.scopes:
+            raise InsufficientScope(f"the key does not carry the scope {scope}", scope=scope)
+
+
+@dataclass(frozen=True, slots=True)
 class _Answer:
     grant: Grant | None
     until: float
@@ -33,12 +46,13 @@ class Access:
         self._index = index
         self._answers: OrderedDict[bytes, _Answer] = OrderedDict()
 
-    async def require(self, headers: CIMultiDictProxy[str], scope: str | None) -> Grant:
-        """What the request's key allows, where that includes the scope."""
+    async def require(self, headers: CIMultiDictProxy[str], scope: str | None) -> Caller:
+        """Whose key the request carries, where that key has the scope."""
         grant = await self._grant(presented_key(headers))
-        if scope is not None and scope not in grant.scopes:
-            raise InsufficientScope(f"the key does not carry the scope {scope}", scope=scope)
-        return grant
+        caller = Caller(grant.project, grant.key_id, grant.scopes)
+        if scope is not None:
+            caller.require(scope)
+        return caller
 
     async def _grant(self, key: str) -> Grant:
         name = hashlib.sha256(key.encode(errors="surrogateescape")).digest()

@@ -1,27 +1,37 @@
-"""One coroutine an endpoint: JSON in, JSON out, no decisions."""
+"""One coroutine an endpoint: JSON in, JSON out, no decisions. What reads bodies and writes answers stands at the end."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
 from aiohttp import web
 
-from gateway.access import Access
+from gateway import examples
 from gateway.clients import Mesh
-from gateway.schemas import MAX_BODY_BYTES, match_body, read_match_request
-from gateway.settings import Settings
+from gateway.routes import JSON, MEDIA_ERRORS, MESH_ERRORS, SETTINGS, Handler, Key, Route
+from gateway.schemas import (
+    MAX_BODY_BYTES,
+    ConfigBody,
+    HealthBody,
+    LabelFloorsBody,
+    MatchBody,
+    MatchRequest,
+    MediumBody,
+    NotReadyBody,
+    ReadinessBody,
+    match_body,
+    read_body,
+)
 from matching.decision import CUTOFFS
 from mesh.errors import InvalidRequest, NotAvailable, RequestTooLarge, UnsupportedContentType
 from mesh.media import MediaType
 from mesh.media_type import LIMITS
 
-SETTINGS: Final = web.AppKey("settings", Settings)
 MESH: Final = web.AppKey("mesh", Mesh)
-ACCESS: Final = web.AppKey("access", Access)
 LEAVING: Final = web.AppKey("leaving", asyncio.Event)
 """Set once the process was told to stop: it still answers, and asks its clients to go elsewhere."""
 
@@ -34,22 +44,16 @@ class NotReady(NotAvailable):
         self.report = report
 
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
 def match(medium: MediaType) -> Handler:
     """POST /{medium}/match"""
 
     async def handle(request: web.Request) -> web.Response:
         started = time.perf_counter()
         settings = request.app[SETTINGS]
-        if settings.auth:
-            await request.app[ACCESS].require(request.headers, None)
-        wanted = read_match_request(await read_json_body(request, settings.gateway_client_seconds))
+        wanted = read_body(await read_json_body(request, settings.gateway_client_seconds), MatchRequest)
         result = await request.app[MESH].match(medium, wanted.source_url, wanted.target_url, wanted.options())
         response = json_response(match_body(result, wanted.include, has_label_none=settings.confidence_none))
-        stages = {**result.timings, "total": (time.perf_counter() - started) * 1000}
-        response.headers["Server-Timing"] = ", ".join(f"{stage};dur={spent:.1f}" for stage, spent in stages.items())
+        add_timing(response, result.timings, started)
         return response
 
     return handle
@@ -57,7 +61,7 @@ def match(medium: MediaType) -> Handler:
 
 async def healthz(request: web.Request) -> web.Response:
     """GET /healthz: this process answers."""
-    return json_response({"status": "ok"})
+    return json_response(HealthBody(status="ok"))
 
 
 async def readyz(request: web.Request) -> web.Response:
@@ -71,26 +75,92 @@ async def readyz(request: web.Request) -> web.Response:
 
 async def config(request: web.Request) -> web.Response:
     """GET /config: the published cutoffs and caps."""
-    media: dict[str, Any] = {}
-    for medium in MediaType:
-        cutoffs, limits = CUTOFFS[medium], LIMITS[medium]
-        media[medium] = {
-            "match_cutoff": cutoffs.profiles["general"],
-            "profiles": cutoffs.profiles,
-            "confidence": {"low": cutoffs.low, "medium": cutoffs.medium, "high": cutoffs.high},
-            "max_bytes": limits.max_bytes,
-            "max_duration_seconds": limits.max_duration_seconds,
-        }
-    return json_response({"media": media})
+    return json_response(config_body())
+
+
+def config_body() -> ConfigBody:
+    return ConfigBody(media={medium: _medium_body(medium) for medium in MediaType})
+
+
+def _medium_body(medium: MediaType) -> MediumBody:
+    cutoffs, limits = CUTOFFS[medium], LIMITS[medium]
+    return MediumBody(
+        match_cutoff=cutoffs.profiles["general"],
+        profiles=cutoffs.profiles,
+        confidence=LabelFloorsBody(low=cutoffs.low, medium=cutoffs.medium, high=cutoffs.high),
+        max_bytes=limits.max_bytes,
+        max_duration_seconds=limits.max_duration_seconds,
+    )
+
+
+ROUTES: Final = (
+    *(
+        Route(
+            name=f"match_{medium}",
+            method="POST",
+            path=f"/{medium}/match",
+            handler=match(medium),
+            summary=f"Compare two {examples.PLURAL[medium]}",
+            description=examples.PAIR_DESCRIPTION[medium],
+            key=Key.WITH_AUTH,
+            bodies={JSON: MatchRequest},
+            answer=MatchBody,
+            answer_headers=("Server-Timing",),
+            errors=(*MEDIA_ERRORS, *MESH_ERRORS),
+            example_request=examples.PAIR_REQUEST[medium],
+            example_answer=examples.PAIR_ANSWER[medium],
+        )
+        for medium in MediaType
+    ),
+    Route(
+        name="healthz",
+        method="GET",
+        path="/healthz",
+        handler=healthz,
+        summary="Whether the gateway's process answers",
+        key=Key.NEVER,
+        answer=HealthBody,
+        example_answer={"status": "ok"},
+    ),
+    Route(
+        name="readyz",
+        method="GET",
+        path="/readyz",
+        handler=readyz,
+        summary="Whether every service is warmed up and serving",
+        description="Names each service and the sandbox that its decoders run in; one that this mesh does not have is `not_available`.",
+        key=Key.NEVER,
+        answer=ReadinessBody,
+        errors=(NotAvailable,),
+        not_ready=NotReadyBody,
+        example_answer=examples.READINESS,
+    ),
+    Route(
+        name="config",
+        method="GET",
+        path="/config",
+        handler=config,
+        summary="The cutoffs that decide, and the caps on media",
+        key=Key.NEVER,
+        answer=ConfigBody,
+        example_answer=msgspec.to_builtins(config_body()),
+    ),
+)
 
 
 def json_response(body: object, *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
-    return web.Response(body=msgspec.json.encode(body), status=status, headers=headers, content_type="application/json", charset="utf-8")
+    return web.Response(body=msgspec.json.encode(body), status=status, headers=headers, content_type=JSON, charset="utf-8")
+
+
+def add_timing(response: web.Response, timings: Mapping[str, float], started: float) -> None:
+    """The milliseconds of each stage, and of the whole request."""
+    stages = {**timings, "total": (time.perf_counter() - started) * 1000}
+    response.headers["Server-Timing"] = ", ".join(f"{stage};dur={spent:.1f}" for stage, spent in stages.items())
 
 
 async def read_json_body(request: web.Request, timeout_seconds: float) -> bytes:
     """The body, where it says that it is JSON, is not too large and comes in time."""
-    if request.content_type != "application/json":
+    if request.content_type != JSON:
         raise UnsupportedContentType()
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise UnsupportedContentType("the body must come without a content encoding")

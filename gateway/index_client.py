@@ -23,6 +23,7 @@ from gateway.index_schemas import (
     ProgressBody,
     SearchBody,
     SearchRequest,
+    Status,
 )
 from gateway.schemas import SegmentBody
 from mesh import client
@@ -31,7 +32,7 @@ from mesh.media import MediaType
 from mesh.wire import media_type_from_proto, media_type_to_proto, result_from_proto
 from protos import index_pb2, index_pb2_grpc
 
-_STATUSES: Final = ("pending", "processing", "ready", "failed")
+_STATUSES: Final[tuple[Status, ...]] = ("pending", "processing", "ready", "failed")
 _STATUS = {getattr(index_pb2, f"ASSET_STATUS_{status.upper()}"): status for status in _STATUSES}
 _STATUS_NUMBER = {status: number for number, status in _STATUS.items()}
 
@@ -106,13 +107,14 @@ class IndexClient:
         found = await client.ask(self._stub.ListJobs, index_pb2.ListJobsRequest(project_id=project, cursor=cursor, limit=limit))
         return JobListBody(jobs=[_job(job) for job in found.jobs], next_cursor=found.next_cursor or None)
 
-    async def search(self, project: str, medium: MediaType, wanted: SearchRequest) -> tuple[SearchBody, dict[str, float]]:
-        """The page of hits, and the milliseconds of each stage."""
+    async def search(
+        self, project: str, medium: MediaType, query: dict[str, str], wanted: SearchRequest
+    ) -> tuple[SearchBody, dict[str, float]]:
+        """The page of hits, and the milliseconds of each stage; the query is one of the request's own, by its name."""
         request = index_pb2.SearchRequest(
             project_id=project,
             media_type=media_type_to_proto(medium),
-            url=wanted.url,
-            asset_id=wanted.asset_id,
+            **query,
             threshold=wanted.threshold,
             min_coverage=wanted.min_coverage,
             limit=wanted.limit,
@@ -158,7 +160,7 @@ def _job(job: index_pb2.Job) -> JobBody:
     )
 
 
-def _job_status(progress: ProgressBody) -> str:
+def _job_status(progress: ProgressBody) -> Status:
     """As an asset's, of the assets that are still there: ready as soon as any is and none is awaited."""
     if progress.processing or (progress.pending and progress.pending < progress.total):
         return "processing"

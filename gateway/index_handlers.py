@@ -1,112 +1,232 @@
-"""One coroutine an endpoint of /v1: the key first, then JSON in, JSON out, no decisions."""
+"""One coroutine an endpoint of /v1: JSON in, JSON out, no decisions."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
 from typing import Final
 
 from aiohttp import web
 
-from gateway.handlers import ACCESS, SETTINGS, Handler, json_response, read_json_body
-from gateway.index_client import Grant, IndexClient
-from gateway.index_schemas import AssetQuery, IndexRequest, PageQuery, SearchRequest
+from gateway import examples
+from gateway.handlers import add_timing, json_response, read_json_body
+from gateway.index_client import IndexClient
+from gateway.index_schemas import (
+    AcceptedBody,
+    AssetBody,
+    AssetListBody,
+    AssetQuery,
+    AssetSearchRequest,
+    IndexRequest,
+    JobBody,
+    JobListBody,
+    PageQuery,
+    SearchBody,
+    SearchRequest,
+    UrlSearchRequest,
+)
+from gateway.routes import CALLER, JSON, MEDIA_ERRORS, SETTINGS, Handler, Key, Route
 from gateway.schemas import read_body, read_query
-from mesh.errors import InvalidRequest
+from mesh.errors import Conflict, FeatureDisabled, InsufficientScope, InvalidRequest, NotFound
 from mesh.media import MediaType
 
 INDEX: Final = web.AppKey("index", IndexClient)
-
-KeyedHandler = Callable[[web.Request, Grant], Awaitable[web.StreamResponse]]
-
-
-def keyed(scope: str, handler: KeyedHandler) -> Handler:
-    """The handler, for those whose key carries the scope."""
-
-    async def handle(request: web.Request) -> web.StreamResponse:
-        return await handler(request, await request.app[ACCESS].require(request.headers, scope))
-
-    return handle
 
 
 def index_url(medium: MediaType) -> Handler:
     """POST /v1/index/{type}/url"""
 
-    async def handle(request: web.Request, grant: Grant) -> web.Response:
-        body = await read_json_body(request, request.app[SETTINGS].gateway_client_seconds)
-        wanted = read_body(body, IndexRequest, required=("url",))
+    async def handle(request: web.Request) -> web.Response:
+        wanted = read_body(await read_json_body(request, request.app[SETTINGS].gateway_client_seconds), IndexRequest)
         key = request.headers.get("Idempotency-Key", "")
         if not key.isascii():
             raise InvalidRequest("Idempotency-Key must be ASCII", field="Idempotency-Key")
-        return json_response(await request.app[INDEX].index_asset(grant.project, medium, wanted, key), status=202)
+        accepted = await request.app[INDEX].index_asset(request[CALLER].project, medium, wanted, key)
+        return json_response(accepted, status=202)
 
-    return keyed(f"{medium}:index", handle)
+    return handle
 
 
-def search(medium: MediaType, by: str) -> Handler:
+def search(medium: MediaType, form: type[SearchRequest], by: str) -> Handler:
     """POST /v1/search/{type}/url and /asset; `by` is the field that names the query."""
 
-    async def handle(request: web.Request, grant: Grant) -> web.Response:
+    async def handle(request: web.Request) -> web.Response:
         started = time.perf_counter()
-        body = await read_json_body(request, request.app[SETTINGS].gateway_client_seconds)
-        wanted = read_body(body, SearchRequest, required=(by,), refused=tuple({"url", "asset_id"} - {by}))
+        wanted = read_body(await read_json_body(request, request.app[SETTINGS].gateway_client_seconds), form)
         if wanted.media_types not in (None, [medium]):
             raise InvalidRequest(f"media_types may only be [{medium}] here", field="media_types")
         if medium is MediaType.IMAGE and wanted.min_coverage:
             raise InvalidRequest("min_coverage: images have no coverage", field="min_coverage")
-        found, timings = await request.app[INDEX].search(grant.project, medium, wanted)
+        found, timings = await request.app[INDEX].search(request[CALLER].project, medium, {by: getattr(wanted, by)}, wanted)
         response = json_response(found)
-        stages = {**timings, "total": (time.perf_counter() - started) * 1000}
-        response.headers["Server-Timing"] = ", ".join(f"{stage};dur={spent:.1f}" for stage, spent in stages.items())
+        add_timing(response, timings, started)
         return response
 
-    return keyed(f"{medium}:search", handle)
+    return handle
 
 
-async def list_assets(request: web.Request, grant: Grant) -> web.Response:
+async def list_assets(request: web.Request) -> web.Response:
     """GET /v1/assets"""
-    return json_response(await request.app[INDEX].list_assets(grant.project, read_query(request.query, AssetQuery)))
+    wanted = read_query(request.query, AssetQuery)
+    return json_response(await request.app[INDEX].list_assets(request[CALLER].project, wanted))
 
 
-async def get_asset(request: web.Request, grant: Grant) -> web.Response:
+async def get_asset(request: web.Request) -> web.Response:
     """GET /v1/assets/{id}"""
-    return json_response(await request.app[INDEX].get_asset(grant.project, request.match_info["id"]))
+    return json_response(await request.app[INDEX].get_asset(request[CALLER].project, request.match_info["id"]))
 
 
-async def delete_asset(request: web.Request, grant: Grant) -> web.Response:
+async def delete_asset(request: web.Request) -> web.Response:
     """DELETE /v1/assets/{id}"""
-    await request.app[INDEX].delete_asset(grant.project, request.match_info["id"])
+    await request.app[INDEX].delete_asset(request[CALLER].project, request.match_info["id"])
     return web.Response(status=204)
 
 
-async def retry_asset(request: web.Request) -> web.StreamResponse:
+async def retry_asset(request: web.Request) -> web.Response:
     """POST /v1/assets/{id}/retry: for those who may index media of its type."""
-    access, index, identity = request.app[ACCESS], request.app[INDEX], request.match_info["id"]
-    grant = await access.require(request.headers, None)
-    asset = await index.get_asset(grant.project, identity)
-    await access.require(request.headers, f"{asset.media_type}:index")
-    return json_response(await index.retry_asset(grant.project, identity), status=202)
+    caller, index, identity = request[CALLER], request.app[INDEX], request.match_info["id"]
+    asset = await index.get_asset(caller.project, identity)
+    caller.require(f"{asset.media_type}:index")
+    return json_response(await index.retry_asset(caller.project, identity), status=202)
 
 
-async def list_jobs(request: web.Request, grant: Grant) -> web.Response:
+async def list_jobs(request: web.Request) -> web.Response:
     """GET /v1/jobs"""
     wanted = read_query(request.query, PageQuery)
-    return json_response(await request.app[INDEX].list_jobs(grant.project, wanted.cursor, wanted.limit))
+    return json_response(await request.app[INDEX].list_jobs(request[CALLER].project, wanted.cursor, wanted.limit))
 
 
-async def get_job(request: web.Request, grant: Grant) -> web.Response:
+async def get_job(request: web.Request) -> web.Response:
     """GET /v1/jobs/{id}"""
-    return json_response(await request.app[INDEX].get_job(grant.project, request.match_info["id"]))
+    return json_response(await request.app[INDEX].get_job(request[CALLER].project, request.match_info["id"]))
 
 
-def add_routes(router: web.UrlDispatcher) -> None:
-    for medium in MediaType:
-        router.add_post(f"/v1/index/{medium}/url", index_url(medium))
-        router.add_post(f"/v1/search/{medium}/url", search(medium, "url"))
-        router.add_post(f"/v1/search/{medium}/asset", search(medium, "asset_id"))
-    router.add_get("/v1/assets", keyed("assets:read", list_assets), allow_head=False)
-    router.add_get("/v1/assets/{id}", keyed("assets:read", get_asset), allow_head=False)
-    router.add_delete("/v1/assets/{id}", keyed("assets:delete", delete_asset))
-    router.add_post("/v1/assets/{id}/retry", retry_asset)
-    router.add_get("/v1/jobs", keyed("jobs:read", list_jobs), allow_head=False)
-    router.add_get("/v1/jobs/{id}", keyed("jobs:read", get_job), allow_head=False)
+def _media_routes(medium: MediaType) -> tuple[Route, ...]:
+    return (
+        Route(
+            name=f"index_{medium}_by_url",
+            method="POST",
+            path=f"/v1/index/{medium}/url",
+            handler=index_url(medium),
+            summary=f"Index {examples.ONE[medium]} by URL",
+            description="Answered at once; a job fetches and fingerprints it. The asset ends `ready`, or `failed` with a reason.",
+            key=Key.ALWAYS,
+            scope=f"{medium}:index",
+            bodies={JSON: IndexRequest},
+            headers=("Idempotency-Key",),
+            status=202,
+            answer=AcceptedBody,
+            errors=(FeatureDisabled, Conflict),
+            example_request=examples.INDEX_REQUEST[medium],
+            example_answer=examples.ACCEPTED,
+        ),
+        Route(
+            name=f"search_{medium}_by_url",
+            method="POST",
+            path=f"/v1/search/{medium}/url",
+            handler=search(medium, UrlSearchRequest, "url"),
+            summary=f"Search the library with {examples.ONE[medium]} by URL",
+            description=examples.SEARCH_DESCRIPTION,
+            key=Key.ALWAYS,
+            scope=f"{medium}:search",
+            bodies={JSON: UrlSearchRequest},
+            answer=SearchBody,
+            answer_headers=("Server-Timing",),
+            errors=(FeatureDisabled, *MEDIA_ERRORS),
+            example_request={"url": examples.PAIR_REQUEST[medium]["target_url"], "limit": 10},
+            example_answer=examples.SEARCH_ANSWER[medium],
+        ),
+        Route(
+            name=f"search_{medium}_by_asset",
+            method="POST",
+            path=f"/v1/search/{medium}/asset",
+            handler=search(medium, AssetSearchRequest, "asset_id"),
+            summary=f"Search the library with {examples.ONE[medium]} that it holds",
+            description=examples.SEARCH_DESCRIPTION,
+            key=Key.ALWAYS,
+            scope=f"{medium}:search",
+            bodies={JSON: AssetSearchRequest},
+            answer=SearchBody,
+            answer_headers=("Server-Timing",),
+            errors=(FeatureDisabled, NotFound),
+            example_request={"asset_id": examples.ASSET_ID, "exclude_self": False},
+            example_answer=examples.SEARCH_ANSWER[medium],
+        ),
+    )
+
+
+ROUTES: Final = (
+    *(route for medium in MediaType for route in _media_routes(medium)),
+    Route(
+        name="list_assets",
+        method="GET",
+        path="/v1/assets",
+        handler=list_assets,
+        summary="List assets, the newest first",
+        key=Key.ALWAYS,
+        scope="assets:read",
+        query=AssetQuery,
+        answer=AssetListBody,
+        example_answer={"assets": [examples.ASSET], "next_cursor": None},
+    ),
+    Route(
+        name="get_asset",
+        method="GET",
+        path="/v1/assets/{id}",
+        handler=get_asset,
+        summary="One asset",
+        key=Key.ALWAYS,
+        scope="assets:read",
+        answer=AssetBody,
+        errors=(NotFound,),
+        example_answer=examples.ASSET,
+    ),
+    Route(
+        name="delete_asset",
+        method="DELETE",
+        path="/v1/assets/{id}",
+        handler=delete_asset,
+        summary="Delete an asset",
+        description="Once this has answered, no search finds it.",
+        key=Key.ALWAYS,
+        scope="assets:delete",
+        status=204,
+        errors=(NotFound,),
+    ),
+    Route(
+        name="retry_asset",
+        method="POST",
+        path="/v1/assets/{id}/retry",
+        handler=retry_asset,
+        summary="Try again what failed",
+        description="Takes the scope `image:index`, `audio:index` or `video:index`, as the asset's type is.",
+        key=Key.ALWAYS,
+        status=202,
+        answer=AcceptedBody,
+        errors=(InsufficientScope, NotFound, Conflict),
+        example_answer=examples.ACCEPTED,
+    ),
+    Route(
+        name="list_jobs",
+        method="GET",
+        path="/v1/jobs",
+        handler=list_jobs,
+        summary="List jobs, the newest first",
+        key=Key.ALWAYS,
+        scope="jobs:read",
+        query=PageQuery,
+        answer=JobListBody,
+        example_answer={"jobs": [examples.JOB], "next_cursor": None},
+    ),
+    Route(
+        name="get_job",
+        method="GET",
+        path="/v1/jobs/{id}",
+        handler=get_job,
+        summary="One job and its progress",
+        key=Key.ALWAYS,
+        scope="jobs:read",
+        answer=JobBody,
+        errors=(NotFound,),
+        example_answer=examples.JOB,
+    ),
+)

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from gateway.schemas import Score, SegmentBody
-from mesh.media import MediaType
+from gateway.schemas import Score, SegmentBody, Url
+from mesh.media import Confidence, MediaType
 
 Status = Literal["pending", "processing", "ready", "failed"]
 Text = Annotated[str, Meta(max_length=500)]
@@ -20,7 +20,7 @@ DEFAULT_LIMIT = 20
 class IndexRequest(msgspec.Struct, kw_only=True):
     """The body of POST /v1/index/{type}/url."""
 
-    url: str
+    url: Url
     name: Text | None = None
     collection: Text | None = None
     metadata: dict[str, Any] | None = None
@@ -29,10 +29,8 @@ class IndexRequest(msgspec.Struct, kw_only=True):
 
 
 class SearchRequest(msgspec.Struct, kw_only=True):
-    """What every search takes, and one of url and asset_id, as its path says."""
+    """What every search takes, beside its query."""
 
-    url: str | None = None
-    asset_id: str | None = None
     threshold: Score | None = None
     min_coverage: Score = 0.0
     limit: Limit = DEFAULT_LIMIT
@@ -42,6 +40,18 @@ class SearchRequest(msgspec.Struct, kw_only=True):
     media_types: list[MediaType] | None = None
     filter: dict[str, Any] | None = None
     exclude_self: bool = False
+
+
+class UrlSearchRequest(SearchRequest, kw_only=True):
+    """The body of POST /v1/search/{type}/url."""
+
+    url: Url
+
+
+class AssetSearchRequest(SearchRequest, kw_only=True):
+    """The body of POST /v1/search/{type}/asset."""
+
+    asset_id: str
 
 
 class AssetQuery(msgspec.Struct, kw_only=True):
@@ -70,14 +80,14 @@ class FailureBody(msgspec.Struct, kw_only=True):
 class AcceptedBody(msgspec.Struct, kw_only=True):
     asset_id: str
     job_id: str
-    status: str
+    status: Status
 
 
 class AssetBody(msgspec.Struct, kw_only=True):
     id: str
     name: str | None
     media_type: MediaType
-    status: str
+    status: Status
     error: FailureBody | None
     collection: str | None
     metadata: dict[str, Any]
@@ -102,7 +112,7 @@ class ProgressBody(msgspec.Struct, kw_only=True):
 
 class JobBody(msgspec.Struct, kw_only=True):
     id: str
-    status: str
+    status: Status
     media_type: MediaType
     asset_id: str | None
     progress: ProgressBody
@@ -123,7 +133,7 @@ class HitBody(msgspec.Struct, kw_only=True):
     similarity: Score
     coverage: Score | None
     matched_segments: list[SegmentBody]
-    confidence: str
+    confidence: Confidence
     collection: str | None
     metadata: dict[str, Any]
 

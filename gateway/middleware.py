@@ -9,11 +9,11 @@ from typing import Final
 import msgspec
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
-from msgspec import UNSET
 from prometheus_client import Counter, Histogram
 
-from gateway.handlers import LEAVING, SETTINGS, Handler, NotReady, json_response
-from gateway.schemas import ErrorBody, ErrorDetail
+from gateway.handlers import LEAVING, NotReady, json_response
+from gateway.routes import SETTINGS, Handler
+from gateway.schemas import error_body
 from mesh import call
 from mesh.errors import Internal, InvalidRequest, MeshError, MethodNotAllowed, NotFound, RequestTooLarge, Unauthorized
 from mesh.interceptors import SECONDS_BUCKETS
@@ -68,13 +68,12 @@ def finish(response: web.StreamResponse, method: str, route: str, code: str, sta
 
 def error_response(error: MeshError, headers: dict[str, str] | None = None) -> web.Response:
     """The error as the public API answers it."""
-    detail = ErrorDetail(code=error.code, message=error.message, request_id=call.request_id(), details=error.details or UNSET)
     headers = dict(headers or {})
     if error.retry_after_seconds:
         headers["Retry-After"] = str(error.retry_after_seconds)
     if isinstance(error, Unauthorized):
         headers["WWW-Authenticate"] = "Bearer"
-    body = msgspec.to_builtins(ErrorBody(error=detail))
+    body = msgspec.to_builtins(error_body(error, call.request_id()))
     if isinstance(error, NotReady):
         body |= error.report
     return json_response(body, status=error.http_status, headers=headers)

@@ -9,27 +9,35 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 from multidict import MultiMapping
 
-from mesh.errors import InvalidRequest
-from mesh.media import Include, MatchOptions, MatchResult, Profile, Transforms
+from mesh.errors import InvalidRequest, MeshError
+from mesh.media import Include, MatchOptions, MatchResult, MediaType, Profile, Transforms
 
 MAX_BODY_BYTES = 64 * 1024
 
 Form = TypeVar("Form", bound=msgspec.Struct)
 Score = Annotated[float, Meta(ge=0, le=1)]
+Url = Annotated[str, Meta(description="A public http or https URL.")]
 
 
-class MatchRequest(msgspec.Struct, kw_only=True):
-    """The body of POST /image/match, /video/match and /audio/match."""
+class MatchOptionFields(msgspec.Struct, kw_only=True):
+    """What any comparison of a pair may be told."""
 
-    source_url: str
-    target_url: str
-    threshold: Score | None = None
-    profile: Profile = Profile.GENERAL
-    transforms: Transforms = Transforms.ALL
-    include: list[Include] = []
+    threshold: Annotated[Score | None, Meta(description="The score from which on `match` is true, instead of the profile's cutoff.")] = None
+    profile: Annotated[Profile, Meta(description="Which of the published cutoffs decides; see GET /config.")] = Profile.GENERAL
+    transforms: Annotated[Transforms, Meta(description="`none`: only copies that are upright, unmirrored and at their own pace match.")] = (
+        Transforms.ALL
+    )
+    include: Annotated[list[Include], Meta(description="Fields that the answer has beside the six.")] = []
 
     def options(self) -> MatchOptions:
         return MatchOptions(self.threshold, self.profile, self.transforms, frozenset(self.include))
+
+
+class MatchRequest(MatchOptionFields, kw_only=True):
+    """The body of POST /image/match, /video/match and /audio/match."""
+
+    source_url: Url
+    target_url: Url
 
 
 _SHOWN_CHARACTERS: Final = 64
@@ -94,10 +102,47 @@ class MatchBody(msgspec.Struct, kw_only=True):
     audio: UnsetType | None = UNSET
 
 
+class HealthBody(msgspec.Struct, kw_only=True):
+    status: Literal["ok"]
+
+
+class ServiceBody(msgspec.Struct, kw_only=True):
+    status: Literal["serving", "not_serving", "not_available"]
+    # What its decoders are kept in.
+    sandbox: str | UnsetType = UNSET
+
+
+class ReadinessBody(msgspec.Struct, kw_only=True):
+    status: Literal["ready"]
+    services: dict[str, ServiceBody]
+
+
+class LabelFloorsBody(msgspec.Struct, kw_only=True):
+    """The scores from which on `confidence` says so."""
+
+    low: Score
+    medium: Score
+    high: Score
+
+
+class MediumBody(msgspec.Struct, kw_only=True):
+    """What holds for one medium; cutoffs are inclusive."""
+
+    match_cutoff: Score
+    profiles: dict[str, Score]
+    confidence: LabelFloorsBody
+    max_bytes: int
+    max_duration_seconds: float | None
+
+
+class ConfigBody(msgspec.Struct, kw_only=True):
+    media: dict[MediaType, MediumBody]
+
+
 class ErrorDetail(msgspec.Struct, kw_only=True):
-    code: str
-    message: str
-    request_id: str
+    code: Annotated[str, Meta(description="Stable; made for programs.")]
+    message: Annotated[str, Meta(description="Made for people; its wording may change.")]
+    request_id: Annotated[str, Meta(description="The answer's X-Request-Id, which stands in the log of every service.")]
     details: dict[str, str] | UnsetType = UNSET
 
 
@@ -107,13 +152,21 @@ class ErrorBody(msgspec.Struct, kw_only=True):
     error: ErrorDetail
 
 
-def read_match_request(body: bytes) -> MatchRequest:
-    """The body of a pair endpoint, or InvalidRequest that names what is wrong with which field."""
-    return read_body(body, MatchRequest, required=("source_url", "target_url"))
+class NotReadyBody(msgspec.Struct, kw_only=True):
+    error: ErrorDetail
+    status: Literal["not_ready"]
+    services: dict[str, ServiceBody]
 
 
-def read_body(body: bytes, form: type[Form], *, required: tuple[str, ...], refused: tuple[str, ...] = ()) -> Form:
-    """The body as a request: all of its `required` fields are texts, and none of the `refused` ones is there."""
+def error_body(error: MeshError, request_id: str) -> ErrorBody:
+    """The error as the public API answers it."""
+    detail = ErrorDetail(code=error.code, message=error.message, request_id=request_id, details=error.details or UNSET)
+    return ErrorBody(error=detail)
+
+
+def read_body(body: bytes, form: type[Form]) -> Form:
+    """The body as a request, or InvalidRequest that names what is wrong with which field."""
+    required = [field.name for field in msgspec.structs.fields(form) if field.required]
     try:
         fields = msgspec.json.decode(body)
         _refuse_doubles(body)
@@ -121,21 +174,29 @@ def read_body(body: bytes, form: type[Form], *, required: tuple[str, ...], refus
         raise InvalidRequest("the body is not valid JSON") from problem
     if not isinstance(fields, dict):
         raise InvalidRequest(f"the body must be a JSON object with {' and '.join(required)}")
-    wrong = [name for name in required if not isinstance(fields.get(name), str)]
-    if wrong:
-        raise InvalidRequest(f"{' and '.join(wrong)} must be given, as a string", field=wrong[0])
-    return _convert(fields, form, refused)
+    _require(fields, form)
+    return _convert(fields, form)
 
 
 def read_query(query: MultiMapping[str], form: type[Form]) -> Form:
     """The query of a URL as a request, under the same rules."""
     if len(query) > len(set(query)):
         raise InvalidRequest("a parameter of the query is given twice")
-    return _convert(dict(query), form, (), is_text=True)
+    return _convert(dict(query), form, is_text=True)
 
 
-def _convert(fields: dict[str, Any], form: type[Form], refused: tuple[str, ...], *, is_text: bool = False) -> Form:
-    known = {field.name for field in msgspec.structs.fields(form)} - set(refused)
+def _require(fields: dict[str, Any], form: type[msgspec.Struct]) -> None:
+    """All that are wrong are named at once."""
+    required = {field.name: field.type for field in msgspec.structs.fields(form) if field.required}
+    texts = {name for name, kind in required.items() if getattr(kind, "__origin__", kind) is str}
+    wrong = [name for name in required if name not in fields or (name in texts and not isinstance(fields[name], str))]
+    if wrong:
+        as_text = ", as a string" if texts.issuperset(wrong) else ""
+        raise InvalidRequest(f"{' and '.join(wrong)} must be given{as_text}", field=wrong[0])
+
+
+def _convert(fields: dict[str, Any], form: type[Form], *, is_text: bool = False) -> Form:
+    known = {field.name for field in msgspec.structs.fields(form)}
     if unknown := sorted(set(fields) - known):
         name = unknown[0][:_SHOWN_CHARACTERS]
         raise InvalidRequest(f"{name} is no {'parameter' if is_text else 'field'} of this request", field=name)

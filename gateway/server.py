@@ -1,4 +1,4 @@
-"""The door of the gateway: the routes, wired here and nowhere else, and the life of the process."""
+"""The door of the gateway: all its routes, wired here and nowhere else, and the life of the process."""
 
 from __future__ import annotations
 
@@ -6,23 +6,27 @@ import asyncio
 import logging
 import sys
 from collections.abc import AsyncIterator
+from typing import Final
 
 import uvloop
 from aiohttp import web
 
-from gateway import handlers
+from gateway import docs, handlers, index_handlers, openapi
 from gateway.access import Access
 from gateway.clients import Mesh
 from gateway.connection import Connection
-from gateway.handlers import ACCESS, LEAVING, MESH, SETTINGS
-from gateway.index_handlers import INDEX, add_routes
+from gateway.docs import DOCUMENT
+from gateway.handlers import LEAVING, MESH
+from gateway.index_handlers import INDEX
 from gateway.middleware import watch
+from gateway.routes import ACCESS, SETTINGS, Route, add_routes
 from gateway.schemas import MAX_BODY_BYTES
 from gateway.settings import Settings
-from mesh.media import MediaType
 from mesh.server import serve_metrics, start_process, until_told_to_stop
 
 _log = logging.getLogger(__name__)
+
+ROUTES: Final[tuple[Route, ...]] = (*handlers.ROUTES, *index_handlers.ROUTES, *docs.ROUTES)
 
 
 def build(settings: Settings) -> web.Application:
@@ -30,12 +34,8 @@ def build(settings: Settings) -> web.Application:
     app[SETTINGS] = settings
     app[LEAVING] = asyncio.Event()
     app.cleanup_ctx.append(_open_mesh)
-    for medium in MediaType:
-        app.router.add_post(f"/{medium}/match", handlers.match(medium))
-    add_routes(app.router)
-    app.router.add_get("/healthz", handlers.healthz)
-    app.router.add_get("/readyz", handlers.readyz)
-    app.router.add_get("/config", handlers.config)
+    app[DOCUMENT] = openapi.document(ROUTES, settings)
+    add_routes(app.router, ROUTES)
     return app
 
 

@@ -15,6 +15,8 @@ class Settings(MeshSettings, frozen=True, kw_only=True):
     gateway_host: str = "127.0.0.1"
     gateway_port: Port = 8080
     gateway_metrics_port: Port = 9100
+    # Where clients find it, as the API's reference says; empty: where they found the reference.
+    public_base_url: Annotated[str, Meta(pattern="^(https?://[^\\s?#]+)?$")] = ""
     # gRPC targets; empty where this mesh has no such service, or where it is not the gateway's to reach.
     image_address: str = "unix:image.sock"
     video_address: str = ""

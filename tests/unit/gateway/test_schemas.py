@@ -6,7 +6,7 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from gateway.schemas import MatchBody, MatchRequest, match_body, read_match_request
+from gateway.schemas import MatchBody, MatchRequest, match_body, read_body
 from mesh.errors import InvalidRequest
 from mesh.media import Box, Confidence, Coverage, Include, MatchResult, MediaType, Profile, Region, SoundTransform, Transform, Transforms
 
@@ -26,7 +26,7 @@ RESULT = MatchResult(
 
 
 def test_two_urls_are_enough() -> None:
-    request = read_match_request(json.dumps(URLS).encode())
+    request = read_body(json.dumps(URLS).encode(), MatchRequest)
     assert (request.source_url, request.target_url) == tuple(URLS.values())
     assert request.options().profile is Profile.GENERAL
     assert request.options().transforms is Transforms.ALL
@@ -34,17 +34,14 @@ def test_two_urls_are_enough() -> None:
 
 
 def test_every_option_is_understood() -> None:
-    request = read_match_request(
-        json.dumps(
-            {
-                **URLS,
-                "threshold": 0.7,
-                "profile": "stock",
-                "transforms": "none",
-                "include": ["regions", "transform", "coverage", "hashes", "audio"],
-            }
-        ).encode()
-    )
+    fields = {
+        **URLS,
+        "threshold": 0.7,
+        "profile": "stock",
+        "transforms": "none",
+        "include": ["regions", "transform", "coverage", "hashes", "audio"],
+    }
+    request = read_body(json.dumps(fields).encode(), MatchRequest)
     assert request.options().include == frozenset(Include)
     assert request.options().threshold == 0.7
 
@@ -67,20 +64,20 @@ def test_every_option_is_understood() -> None:
 )
 def test_what_is_wrong_is_named(change: dict[str, object], named: list[str]) -> None:
     with pytest.raises(InvalidRequest) as refusal:
-        read_match_request(json.dumps({**URLS, **change}).encode())
+        read_body(json.dumps({**URLS, **change}).encode(), MatchRequest)
     assert all(name in refusal.value.message for name in named)
 
 
 def test_unknown_field_is_named_but_not_repeated_at_length() -> None:
     with pytest.raises(InvalidRequest) as refusal:
-        read_match_request(json.dumps({**URLS, "x" * 50_000: 1}).encode())
+        read_body(json.dumps({**URLS, "x" * 50_000: 1}).encode(), MatchRequest)
     assert len(refusal.value.message) < 200
     assert refusal.value.details["field"] == "x" * 64
 
 
 def test_both_urls_are_named_where_both_are_missing() -> None:
     with pytest.raises(InvalidRequest, match="source_url and target_url"):
-        read_match_request(b"{}")
+        read_body(b"{}", MatchRequest)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +101,7 @@ def test_both_urls_are_named_where_both_are_missing() -> None:
 )
 def test_body_that_is_no_request_is_refused_and_nothing_else_happens(body: bytes) -> None:
     with pytest.raises(InvalidRequest):
-        read_match_request(body)
+        read_body(body, MatchRequest)
 
 
 def test_default_answer_has_the_six_fields_and_no_more() -> None:
@@ -134,8 +131,8 @@ def test_label_none_can_be_given_out_as_low() -> None:
 
 
 def test_fields_of_the_request_are_the_documented_ones() -> None:
-    names = [field.name for field in msgspec.structs.fields(MatchRequest)]
-    assert names == ["source_url", "target_url", "threshold", "profile", "transforms", "include"]
+    names = {field.name for field in msgspec.structs.fields(MatchRequest)}
+    assert names == {"source_url", "target_url", "threshold", "profile", "transforms", "include"}
 
 
 def test_transform_of_a_picture_says_nothing_of_sound_and_the_other_way_round() -> None:

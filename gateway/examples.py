@@ -1,0 +1,144 @@
+"""What the API's reference shows: requests, and the answers that a mesh gave to them. Tests hold them against the types."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from mesh.errors import Conflict, DurationTooLong, FetchFailed, FileTooLarge, InvalidUrl, MeshError, RequestTooLarge, UnsupportedMedia
+from mesh.media import MediaType
+
+ONE: Final = {MediaType.IMAGE: "an image", MediaType.VIDEO: "a video", MediaType.AUDIO: "a sound"}
+PLURAL: Final = {MediaType.IMAGE: "images", MediaType.VIDEO: "videos", MediaType.AUDIO: "sounds"}
+
+PAIR_DESCRIPTION: Final = {
+    MediaType.IMAGE: (
+        "JPEG, PNG, APNG, WebP, GIF, BMP, TIFF, HEIC, HEIF or AVIF, at most 15 MB (of 1,048,576 bytes) and 50 megapixels each; of an "
+        'animation the first frame counts. `matched_segments` is always empty; `include: ["regions"]` says where.'
+    ),
+    MediaType.VIDEO: (
+        "MP4, MOV, WebM, Matroska, AVI, MPEG-TS or FLV, at most 100 MB and 180 s each. `matched_segments` says which seconds of the source "
+        "lie where in the target."
+    ),
+    MediaType.AUDIO: (
+        "MP3, AAC, M4A, Ogg Vorbis, Opus, FLAC, WAV, AIFF or WMA, or the sound track of a film, at most 50 MB and 300 s each. "
+        "`matched_segments` says which seconds of the source lie where in the target."
+    ),
+}
+SEARCH_DESCRIPTION: Final = (
+    "Ranked by similarity, then (audio and video) coverage of the query, then the asset that was indexed first. `similarity` is the score "
+    "that comparing the two as a pair gives. Where no `threshold` is given: image .85, audio .80, video .75, inclusive."
+)
+
+_HOST: Final = "https://media.example.com"
+PAIR_REQUEST: Final[dict[MediaType, dict[str, object]]] = {
+    MediaType.IMAGE: {"source_url": f"{_HOST}/original.jpg", "target_url": f"{_HOST}/copy.webp"},
+    MediaType.VIDEO: {"source_url": f"{_HOST}/original.mp4", "target_url": f"{_HOST}/copy.webm"},
+    MediaType.AUDIO: {"source_url": f"{_HOST}/original.mp3", "target_url": f"{_HOST}/clip.ogg"},
+}
+_SEGMENTS: Final[dict[MediaType, list[dict[str, float]]]] = {
+    MediaType.IMAGE: [],
+    MediaType.VIDEO: [{"source_start": 0.0, "source_end": 12.4, "target_start": 3.2, "target_end": 15.6, "score": 0.91}],
+    MediaType.AUDIO: [{"source_start": 7.004, "source_end": 13.997, "target_start": 0.0, "target_end": 7.0, "score": 0.9835}],
+}
+_SCORE: Final = {MediaType.IMAGE: 0.9953, MediaType.VIDEO: 0.88, MediaType.AUDIO: 0.9835}
+_MILLISECONDS: Final = {MediaType.IMAGE: 11, MediaType.VIDEO: 1840, MediaType.AUDIO: 72}
+PAIR_ANSWER: Final[dict[MediaType, dict[str, Any]]] = {
+    medium: {
+        "match": True,
+        "confidence": "high",
+        "similarity_score": _SCORE[medium],
+        "processing_time_ms": _MILLISECONDS[medium],
+        "media_type": medium.value,
+        "matched_segments": _SEGMENTS[medium],
+    }
+    for medium in MediaType
+}
+
+ASSET_ID: Final = "0198c0a4-6f0e-7d3b-9a51-2f4f0c6f7b11"
+JOB_ID: Final = "0198c0a4-6f0e-7d3b-9a51-2f4f0c6f7b12"
+INDEX_REQUEST: Final[dict[MediaType, dict[str, object]]] = {
+    medium: {
+        "url": PAIR_REQUEST[medium]["source_url"],
+        "name": "spring campaign",
+        "collection": "campaigns",
+        "metadata": {"rights": "all"},
+    }
+    for medium in MediaType
+}
+ACCEPTED: Final = {"asset_id": ASSET_ID, "job_id": JOB_ID, "status": "pending"}
+ASSET: Final[dict[str, Any]] = {
+    "id": ASSET_ID,
+    "name": "spring campaign",
+    "media_type": "image",
+    "status": "ready",
+    "error": None,
+    "collection": "campaigns",
+    "metadata": {"rights": "all"},
+    "created_at": "2026-11-21T10:15:30.120Z",
+    "ready_at": "2026-11-21T10:15:30.431Z",
+}
+JOB: Final[dict[str, Any]] = {
+    "id": JOB_ID,
+    "status": "ready",
+    "media_type": "image",
+    "asset_id": ASSET_ID,
+    "progress": {"total": 1, "pending": 0, "processing": 0, "ready": 1, "failed": 0},
+    "error": None,
+    "created_at": "2026-11-21T10:15:30.120Z",
+    "finished_at": "2026-11-21T10:15:30.431Z",
+}
+_HIT: Final[dict[str, Any]] = {
+    "asset_id": ASSET_ID,
+    "name": "spring campaign",
+    "confidence": "high",
+    "collection": "campaigns",
+    "metadata": {"rights": "all"},
+}
+# The query is the source here.
+_HIT_SEGMENTS: Final[dict[MediaType, list[dict[str, float]]]] = {
+    MediaType.IMAGE: [],
+    MediaType.VIDEO: [{"source_start": 3.2, "source_end": 15.6, "target_start": 0.0, "target_end": 12.4, "score": 0.91}],
+    MediaType.AUDIO: [{"source_start": 0.0, "source_end": 7.0, "target_start": 7.004, "target_end": 13.997, "score": 0.9835}],
+}
+_COVERAGE: Final = {MediaType.IMAGE: None, MediaType.VIDEO: 0.78, MediaType.AUDIO: 1.0}
+SEARCH_ANSWER: Final[dict[MediaType, dict[str, Any]]] = {
+    medium: {
+        "results": [
+            {
+                **_HIT,
+                "media_type": medium.value,
+                "similarity": _SCORE[medium],
+                "coverage": _COVERAGE[medium],
+                "matched_segments": _HIT_SEGMENTS[medium],
+            }
+        ],
+        "next_cursor": None,
+        "processing_time_ms": _MILLISECONDS[medium] + 5,
+    }
+    for medium in MediaType
+}
+
+READINESS: Final[dict[str, Any]] = {
+    "status": "ready",
+    "services": {
+        "image": {"status": "serving", "sandbox": "limits+landlock+seccomp"},
+        "video": {"status": "not_available"},
+        "audio": {"status": "serving", "sandbox": "limits+landlock+seccomp"},
+        "fetcher": {"status": "serving", "sandbox": "limits+landlock+seccomp"},
+        "index": {"status": "serving", "sandbox": "none"},
+    },
+}
+
+NOT_READY: Final = {"status": "not_ready", "services": {**READINESS["services"], "audio": {"status": "not_serving"}}}
+
+ERRORS: Final[tuple[MeshError, ...]] = (
+    InvalidUrl("is not a reachable http(s) URL: its address is not public").of_field("target_url"),
+    FetchFailed("could not be downloaded: the server answered 404").of_field("source_url"),
+    FileTooLarge("is larger than the 15,728,640 bytes (15 MB) that one image may have").of_field("target_url"),
+    UnsupportedMedia("is not of a supported type").of_field("target_url"),
+    DurationTooLong("is too long").of_field("target_url"),
+    RequestTooLarge("the body may have at most 65536 bytes"),
+    Conflict("this Idempotency-Key came with another request before", field="Idempotency-Key"),
+)
+"""What is said where a code's own words say too little."""
+REQUEST_ID: Final = "5f0c2a9be2c94dbba3a5b6a0f1b2c3d4"
