@@ -12,7 +12,7 @@ import numpy as np
 
 from audio_svc import compare as pairwise
 from audio_svc.decode import SAMPLE_RATE, Sound, decode_audio
-from audio_svc.fingerprint import ALGORITHM, VERSION, detail, outline, read_outline, terms
+from audio_svc.fingerprint import ALGORITHM, VERSION, detail, outline, read_outline, terms, terms_to_ask_for
 from mesh.errors import InvalidRequest
 from mesh.media import DETAIL, OUTLINE, Comparison, Coverage, Fingerprint, MatchOptions, MediaType, Segment, SoundTransform
 
@@ -43,6 +43,14 @@ def compare(query: Fingerprint, reference: Fingerprint, options: MatchOptions) -
 def explicit_hashes(path: str, known: Fingerprint) -> dict[str, str]:
     """The hashes that others speak, in lower-case hexadecimal: of the bytes."""
     return {**known.hashes, "md5": hashlib.md5(Path(path).read_bytes(), usedforsecurity=False).hexdigest()}
+
+
+def search_terms(known: Fingerprint) -> Fingerprint:
+    """The fingerprint with what an index is asked for: more than it keeps."""
+    if OUTLINE not in known.layers:
+        raise InvalidRequest("the fingerprint lacks its outline")
+    found = terms_to_ask_for(known.layers[OUTLINE])
+    return replace(known, terms=found.values, term_positions=found.positions)
 
 
 def warm_up() -> None:

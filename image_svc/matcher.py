@@ -17,6 +17,7 @@ from PIL import Image
 from image_svc import compare as pairwise
 from image_svc.decode import Picture, decode_image
 from image_svc.fingerprint import ALGORITHM, CANONICAL_SIDE, VERSION, Canonical, canonical, detail, outline, read_outline, terms
+from mesh.errors import InvalidRequest
 from mesh.media import DETAIL, OUTLINE, Box, Comparison, Coverage, Fingerprint, MatchOptions, MediaType, Region, Transform, Transforms
 
 _WHOLE: Final = Box(0.0, 0.0, 1.0, 1.0)
@@ -54,6 +55,13 @@ def explicit_hashes(path: str, known: Fingerprint) -> dict[str, str]:
     perceptual = {name: str(make(image)) for name, make in _HASHES.items()}
     md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
     return {**known.hashes, "md5": md5, "pdq": np.packbits(pdqhash.compute(pixels)[0].astype(bool)).tobytes().hex(), **perceptual}
+
+
+def search_terms(known: Fingerprint) -> Fingerprint:
+    """The fingerprint with what an index is asked for: the same as it keeps."""
+    if not known.layers.keys() >= {OUTLINE, DETAIL}:
+        raise InvalidRequest("the fingerprint lacks a layer")
+    return replace(known, terms=terms(known.layers[OUTLINE], known.layers[DETAIL]))
 
 
 def warm_up() -> None:

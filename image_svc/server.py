@@ -21,6 +21,7 @@ ROOM = Room(
     fingerprint=matcher.fingerprint,
     compare=matcher.compare,
     explicit_hashes=matcher.explicit_hashes,
+    search_terms=matcher.search_terms,
     is_match=decision.is_match,
     confidence_label=decision.confidence_label,
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import Final
 
 import grpc
@@ -57,6 +58,13 @@ class Matchers:
         response = await client.ask(self._stub(medium).ComputeFingerprint, requests())
         return _from_proto(response.fingerprint)
 
+    async def search_terms(self, medium: MediaType, known: Fingerprint) -> Fingerprint:
+        """With what is asked for to find it, or what it is a copy of."""
+        request = matcher_pb2.ComputeSearchTermsRequest(fingerprint=_to_proto(known.payload))
+        response = await client.ask(self._stub(medium).ComputeSearchTerms, request)
+        terms, positions = _read_terms(response.terms)
+        return replace(known, terms=terms, positions=positions)
+
     async def compare(self, medium: MediaType, query: bytes, candidates: Sequence[bytes]) -> list[MatchResult | None]:
         """One result a candidate, in their order; None for one that does not compare with the query."""
         streams = [asyncio.create_task(self._compare_some(medium, query, candidates[at::_STREAMS])) for at in range(_STREAMS)]
@@ -97,13 +105,20 @@ class Matchers:
 
 
 def _from_proto(message: media_pb2.Fingerprint) -> Fingerprint:
-    # PostgreSQL's integers have a sign.
-    terms = [term - 2 * _SIGN if term >= _SIGN else term for term in message.terms.values]
-    positions = list(message.terms.positions) or [0] * len(terms)
-    if len(positions) != len(terms) or "sha256" not in message.hashes:
+    terms, positions = _read_terms(message.terms)
+    if "sha256" not in message.hashes:
         raise Internal()
     message.ClearField("terms")
     return Fingerprint(message.algorithm, message.version, message.hashes["sha256"], message.SerializeToString(), terms, positions)
+
+
+def _read_terms(message: media_pb2.Terms) -> tuple[list[int], list[int]]:
+    # PostgreSQL's integers have a sign.
+    terms = [term - 2 * _SIGN if term >= _SIGN else term for term in message.values]
+    positions = list(message.positions) or [0] * len(terms)
+    if len(positions) != len(terms):
+        raise Internal()
+    return terms, positions
 
 
 def _to_proto(payload: bytes) -> media_pb2.Fingerprint:

@@ -61,7 +61,7 @@ class Search:
         async with self._database.transaction() as connection:
             await self._access.require_feature(connection, project, f"{medium}:search")
         with _timed(timings, medium, "fingerprint"):
-            fingerprint = await self._fingerprint(project, query)
+            fingerprint = await self._matchers.search_terms(medium, await self._fingerprint(project, query))
         with _timed(timings, medium, "candidates"):
             async with self._database.transaction() as connection:
                 numbers = await store.find_candidates(connection, project, medium, fingerprint, query.narrowing, self._max_candidates)

@@ -54,6 +54,7 @@ class Room:
     fingerprint: Callable[[str, int, Fingerprint | None], tuple[Fingerprint, dict[str, float]]]
     compare: Callable[[Fingerprint, Fingerprint, MatchOptions], Comparison | None]
     explicit_hashes: Callable[[str, Fingerprint], dict[str, str]]
+    search_terms: Callable[[Fingerprint], Fingerprint]
     is_match: Callable[..., bool]
     confidence_label: Callable[[str, float], str]
 
@@ -116,6 +117,11 @@ class Matcher:
         layers = {level: layer for level, layer in known.layers.items() if level <= max_level}
         terms = (known.terms, known.term_positions) if max_level >= DETAIL else ((), ())
         return replace(known, layers=layers, terms=terms[0], term_positions=terms[1])
+
+    async def search_terms(self, known: Fingerprint) -> Fingerprint:
+        """With the terms that an index is asked for instead of those that it keeps."""
+        self._check_kind(known)
+        return await self._run(self._room.search_terms, known)
 
     async def compare(self, query: Fingerprint, reference: Fingerprint, options: MatchOptions) -> MatchResult:
         """Two stored fingerprints: of this algorithm and version, and as deep as the pair needs."""

@@ -41,6 +41,13 @@ class MatcherServicer(matcher_pb2_grpc.MatcherServiceServicer):
             raise error.of_field(source) from error
         return matcher_pb2.ComputeFingerprintResponse(fingerprint=fingerprint_to_proto(fingerprint))
 
+    async def ComputeSearchTerms(  # noqa: N802
+        self, request: matcher_pb2.ComputeSearchTermsRequest, context: Any
+    ) -> matcher_pb2.ComputeSearchTermsResponse:
+        with self._matcher.admission():
+            known = await self._matcher.search_terms(fingerprint_from_proto(request.fingerprint))
+        return matcher_pb2.ComputeSearchTermsResponse(terms=fingerprint_to_proto(known).terms)
+
     async def Compare(  # noqa: N802
         self, request_iterator: AsyncIterator[matcher_pb2.CompareRequest], context: Any
     ) -> AsyncIterator[matcher_pb2.CompareResponse]:

@@ -11,6 +11,7 @@ from typing import Final
 
 import numpy as np
 
+from mesh.errors import InvalidRequest
 from mesh.media import (
     DETAIL,
     OUTLINE,
@@ -30,6 +31,8 @@ from video_svc.decode import Frame, Video
 from video_svc.fingerprint import ALGORITHM, VERSION, Film, detail, outline, read_outline, record, terms
 from video_svc.fingerprint.film import FRAME_SIDE, SAMPLE_SECONDS
 
+MAX_SEARCH_TERMS: Final = 6000
+"""What an index answers in a fifth of a second; of a longer film every so many a term is asked for."""
 FRAMES_PER_SECOND: Final = 1 / SAMPLE_SECONDS
 _WHOLE: Final = Box(0.0, 0.0, 1.0, 1.0)
 
@@ -65,6 +68,15 @@ def explicit_hashes(path: str, known: Fingerprint) -> dict[str, str]:
     with Path(path).open("rb") as file:
         md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
     return {**known.hashes, "md5": md5}
+
+
+def search_terms(known: Fingerprint) -> Fingerprint:
+    """The fingerprint with what an index is asked for: as much of what it keeps as is answered fast."""
+    if not known.layers.keys() >= {OUTLINE, DETAIL}:
+        raise InvalidRequest("the fingerprint lacks a layer")
+    found, positions = terms(known.layers[DETAIL], known.layers[OUTLINE])
+    step = -(-len(found) // MAX_SEARCH_TERMS) or 1
+    return replace(known, terms=found[::step], term_positions=positions[::step])
 
 
 def warm_up() -> None:

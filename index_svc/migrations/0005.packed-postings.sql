@@ -38,3 +38,5 @@ INSERT INTO unpacked
    WHERE assets.status = 'ready';
 
 DROP TABLE postings;
+-- Its matcher tells what to ask for; what is kept of them is in the blocks.
+ALTER TABLE fingerprints DROP COLUMN terms, DROP COLUMN positions;

@@ -172,8 +172,8 @@ async def make_ready(connection: Connection, number: int, made: Fingerprint) -> 
     if done.rowcount != 1:
         return False
     await connection.execute(
-        "INSERT INTO fingerprints (asset, payload, terms, positions) VALUES (%s, %s, %s, %s)",
-        [number, made.payload, made.terms, made.positions],
+        "INSERT INTO fingerprints (asset, payload) VALUES (%s, %s)",
+        [number, made.payload],
         binary=True,
     )
     await connection.execute(

@@ -119,9 +119,9 @@ async def read_ready(connection: Connection, project: UUID, numbers: Sequence[in
 
 
 async def read_fingerprint(connection: Connection, project: UUID, asset: UUID, media_type: MediaType) -> Fingerprint | None:
-    """What is stored of a ready asset of that medium."""
+    """What is stored of a ready asset of that medium, but for its terms."""
     cursor = await connection.execute(
-        "SELECT assets.algorithm, assets.version, assets.sha256, fingerprints.payload, fingerprints.terms, fingerprints.positions"  # noqa: S608
+        "SELECT assets.algorithm, assets.version, assets.sha256, fingerprints.payload"  # noqa: S608
         " FROM assets JOIN fingerprints ON fingerprints.asset = assets.number"
         " WHERE assets.project = %s AND assets.id = %s AND assets.media_type = %s AND assets.status = 'ready'"
         f" AND {IS_THERE}",
@@ -129,4 +129,4 @@ async def read_fingerprint(connection: Connection, project: UUID, asset: UUID, m
         binary=True,
     )
     row = await cursor.fetchone()
-    return Fingerprint(**row) if row else None
+    return Fingerprint(**row, terms=[], positions=[]) if row else None

@@ -17,7 +17,7 @@ import audio_svc.settings
 import image_svc.server
 import image_svc.settings
 from mesh import client
-from mesh.errors import DurationTooLong, FileTooLarge, InvalidRequest, MeshError, NotAvailable, UnsupportedMedia
+from mesh.errors import DurationTooLong, FileTooLarge, FingerprintMismatch, InvalidRequest, MeshError, NotAvailable, UnsupportedMedia
 from mesh.media_type import LIMITS
 from mesh.server import Service, start_server
 from mesh.settings import MeshSettings
@@ -258,3 +258,23 @@ async def test_match_without_a_fetcher_is_not_available(stub: Any) -> None:
     request = matcher_pb2.MatchRequest(source_url="http://example.com/a", target_url="http://example.com/b")
     with pytest.raises(NotAvailable):
         await client.ask(stub.Match, request)
+
+
+async def test_search_terms_of_a_copy_meet_the_terms_that_an_index_keeps_of_the_original(stub: Any, medium: Medium) -> None:
+    original, copy, other = [await fingerprint(stub, content) for content in (medium.original, medium.copy, medium.other)]
+    # As an index stores it.
+    copy.ClearField("terms")
+    asked = await client.ask(stub.ComputeSearchTerms, matcher_pb2.ComputeSearchTermsRequest(fingerprint=copy))
+    assert len(asked.terms.positions) in (0, len(asked.terms.values))
+    shared = [len(set(asked.terms.values) & set(kept.terms.values)) for kept in (original, other)]
+    assert shared[0] > 3 * shared[1]
+
+
+async def test_search_terms_need_whole_fingerprints_of_this_kind(stub: Any, medium: Medium) -> None:
+    known = await fingerprint(stub, medium.original)
+    bare = media_pb2.Fingerprint(media_type=known.media_type, algorithm=known.algorithm, version=known.version)
+    with pytest.raises(InvalidRequest):
+        await client.ask(stub.ComputeSearchTerms, matcher_pb2.ComputeSearchTermsRequest(fingerprint=bare))
+    known.version += 1
+    with pytest.raises(FingerprintMismatch):
+        await client.ask(stub.ComputeSearchTerms, matcher_pb2.ComputeSearchTermsRequest(fingerprint=known))

@@ -108,7 +108,7 @@ def read_detail(payload: bytes, outline: Outline) -> Stars:
 
 
 def terms(detail_layer: bytes, outline_layer: bytes) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Integers that a copy of the film is likely to share, mirrored or not, and their positions in halves of a second."""
+    """Integers that a copy of the film is likely to share, mirrored or not, and their positions in milliseconds."""
     known = read_outline(outline_layer)
     return star_terms(read_detail(detail_layer, known), known.times)
 

@@ -13,7 +13,6 @@ from video_svc.fingerprint.stars import Stars
 TERM_BITS: Final = 24
 TABLES: Final = COMPONENTS // TERM_BITS
 """Each feature is filed under all of its bits, dealt out to tables, so that one bit that flips does not lose it."""
-POSITIONS_PER_SECOND: Final = 2
 FEATURES_PER_MOMENT: Final = 20
 """The largest: they outlive shrinking, blur and compression."""
 EVERY_SECONDS: Final = 1.0
@@ -23,7 +22,7 @@ _SIDE: Final = ODD.astype(np.float32)
 
 
 def star_terms(stars: Stars, times: NDArray[np.float64]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Terms and their positions in halves of a second, rising by position; a term that stays is filed when it appears."""
+    """Terms and their positions in milliseconds, rising by position; a term that stays is filed when it appears."""
     found: list[tuple[int, int]] = []
     last: set[int] = set()
     taken = -EVERY_SECONDS
@@ -35,7 +34,7 @@ def star_terms(stars: Stars, times: NDArray[np.float64]) -> tuple[tuple[int, ...
         here = np.flatnonzero(stars.frames == frame)
         largest = here[np.argsort(-stars.scales[here], kind="stable")[:FEATURES_PER_MOMENT]]
         now = set(_words(stars.codes[largest]).ravel().tolist())
-        position = round(time * POSITIONS_PER_SECOND)
+        position = round(time * 1000)
         found += [(position, term) for term in sorted(now - last)]
         last = now
     found = found[:MAX_TERMS]

@@ -100,11 +100,11 @@ def test_terms_are_those_of_the_mirrored_film_too() -> None:
     assert len(one & strangers) < 0.02 * len(one)
 
 
-def test_terms_stand_in_order_of_their_half_seconds() -> None:
+def test_terms_stand_in_order_of_their_times() -> None:
     found, positions = terms(LAYERS[DETAIL], LAYERS[OUTLINE])
     assert len(found) == len(positions) > 100
     assert list(positions) == sorted(positions)
-    assert max(positions) <= 2 * FILM.seconds
+    assert max(positions) <= 1000 * FILM.seconds
 
 
 # ---- what is refused
