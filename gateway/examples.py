@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from mesh.errors import Conflict, DurationTooLong, FetchFailed, FileTooLarge, InvalidUrl, MeshError, RequestTooLarge, UnsupportedMedia
 from mesh.media import MediaType
+from mesh.media_type import LIMITS, MEBIBYTE
 
 ONE: Final = {MediaType.IMAGE: "an image", MediaType.VIDEO: "a video", MediaType.AUDIO: "a sound"}
 PLURAL: Final = {MediaType.IMAGE: "images", MediaType.VIDEO: "videos", MediaType.AUDIO: "sounds"}
@@ -132,13 +133,24 @@ READINESS: Final[dict[str, Any]] = {
 NOT_READY: Final = {"status": "not_ready", "services": {**READINESS["services"], "audio": {"status": "not_serving"}}}
 
 ERRORS: Final[tuple[MeshError, ...]] = (
-    InvalidUrl("is not a reachable http(s) URL: its address is not public").of_field("target_url"),
-    FetchFailed("could not be downloaded: the server answered 404").of_field("source_url"),
-    FileTooLarge("is larger than the 15,728,640 bytes (15 MB) that one image may have").of_field("target_url"),
-    UnsupportedMedia("is not of a supported type").of_field("target_url"),
-    DurationTooLong("is too long").of_field("target_url"),
     RequestTooLarge("the body may have at most 65536 bytes"),
     Conflict("this Idempotency-Key came with another request before", field="Idempotency-Key"),
 )
 """What is said where a code's own words say too little."""
+
+
+def media_errors(medium: MediaType) -> tuple[MeshError, ...]:
+    """What is said of a URL or file; a field of the request stands before it."""
+    limit = LIMITS[medium]
+    return (
+        InvalidUrl("points at an address or port that is not public"),
+        FetchFailed("could not be downloaded: its server answered with status 404"),
+        FileTooLarge(
+            f"is {limit.max_bytes + 1:,} bytes large; one {medium} may have {limit.max_bytes:,} bytes ({limit.max_bytes // MEBIBYTE} MB)"
+        ),
+        UnsupportedMedia(f"is no type of file that is supported as {medium}"),
+        DurationTooLong(f"runs for 412.5 s or more; {medium} may run for {limit.max_duration_seconds or 0:g} s"),
+    )
+
+
 REQUEST_ID: Final = "5f0c2a9be2c94dbba3a5b6a0f1b2c3d4"

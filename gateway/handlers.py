@@ -12,7 +12,7 @@ from aiohttp import web
 
 from gateway import examples
 from gateway.clients import Mesh
-from gateway.routes import JSON, MEDIA_ERRORS, MESH_ERRORS, SETTINGS, Handler, Key, Route
+from gateway.routes import JSON, MESH_ERRORS, SETTINGS, Handler, Key, Route, media_errors
 from gateway.schemas import (
     MAX_BODY_BYTES,
     ConfigBody,
@@ -106,7 +106,7 @@ ROUTES: Final = (
             bodies={JSON: MatchRequest},
             answer=MatchBody,
             answer_headers=("Server-Timing",),
-            errors=(*MEDIA_ERRORS, *MESH_ERRORS),
+            errors=(*media_errors(medium), *MESH_ERRORS),
             example_request=examples.PAIR_REQUEST[medium],
             example_answer=examples.PAIR_ANSWER[medium],
         )

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import grpc
 import msgspec
+from msgspec import UNSET
 
 from gateway.index_schemas import (
     AcceptedBody,
@@ -86,8 +87,8 @@ class IndexClient:
             cursor=wanted.cursor,
             status=_STATUS_NUMBER[wanted.status] if wanted.status else None,
             media_type=media_type_to_proto(wanted.type) if wanted.type else None,
-            collection=wanted.collection,
-            name=wanted.name,
+            collection=None if wanted.collection is UNSET else wanted.collection,
+            name=None if wanted.name is UNSET else wanted.name,
         )
         found = await client.ask(self._stub.ListAssets, request)
         return AssetListBody(assets=[_asset(asset) for asset in found.assets], next_cursor=found.next_cursor or None)

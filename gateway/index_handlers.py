@@ -24,7 +24,7 @@ from gateway.index_schemas import (
     SearchRequest,
     UrlSearchRequest,
 )
-from gateway.routes import CALLER, JSON, MEDIA_ERRORS, SETTINGS, Handler, Key, Route
+from gateway.routes import CALLER, JSON, SETTINGS, Handler, Key, Route, media_errors
 from gateway.schemas import read_body, read_query
 from mesh.errors import Conflict, FeatureDisabled, InsufficientScope, InvalidRequest, NotFound
 from mesh.media import MediaType
@@ -131,7 +131,7 @@ def _media_routes(medium: MediaType) -> tuple[Route, ...]:
             bodies={JSON: UrlSearchRequest},
             answer=SearchBody,
             answer_headers=("Server-Timing",),
-            errors=(FeatureDisabled, *MEDIA_ERRORS),
+            errors=(FeatureDisabled, *media_errors(medium)),
             example_request={"url": examples.PAIR_REQUEST[medium]["target_url"], "limit": 10},
             example_answer=examples.SEARCH_ANSWER[medium],
         ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from gateway.schemas import Score, SegmentBody, Url
 from mesh.media import Confidence, MediaType
@@ -59,10 +59,11 @@ class AssetQuery(msgspec.Struct, kw_only=True):
 
     limit: Limit = DEFAULT_LIMIT
     cursor: str = ""
-    status: Status | None = None
-    type: MediaType | None = None
-    name: Text | None = None
-    collection: Text | None = None
+    # A query has no null: it would be read from the word.
+    status: Status | UnsetType = UNSET
+    type: MediaType | UnsetType = UNSET
+    name: Text | UnsetType = UNSET
+    collection: Text | UnsetType = UNSET
 
 
 class PageQuery(msgspec.Struct, kw_only=True):

@@ -24,6 +24,7 @@ from mesh.errors import (
     NotFound,
     Unauthorized,
 )
+from mesh.media import MediaType
 
 Json = dict[str, Any]
 
@@ -31,6 +32,7 @@ API_VERSION: Final = "0.1.0"
 
 _SCHEMA: Final = "#/components/schemas/{name}"
 _EXAMPLES: Final = {error.code: error for error in examples.ERRORS}
+_MEDIA_EXAMPLES: Final = {medium: {error.code: error for error in examples.media_errors(medium)} for medium in MediaType}
 _PUBLIC: Final = tuple(error for error in BY_CODE.values() if error is not FingerprintMismatch)
 """Fingerprints of two versions never meet at the gateway."""
 
@@ -173,13 +175,8 @@ def _parameters(route: Route) -> list[Json]:
 
 
 def _query_schema(schema: Json, schemas: dict[str, Json]) -> Json:
-    """In a query there is no null, and what is named elsewhere stands here."""
-    given = [part for part in schema.get("anyOf", [schema]) if part.get("type") != "null"]
-    (kind,) = given
-    kind = schemas[kind["$ref"]] if "$ref" in kind else kind
-    if "enum" in kind:
-        kind = {"type": "string", "enum": [word for word in kind["enum"] if word is not None]}
-    return {name: value for name, value in kind.items() if name not in ("title", "default") or value}
+    """With what is named elsewhere, which stands here."""
+    return schemas[schema["$ref"]] if "$ref" in schema else schema
 
 
 def _content(kind: Any, route: Route | None = None) -> Json:
@@ -251,7 +248,20 @@ def _example_error(error: type[MeshError], route: Route) -> MeshError:
         return FeatureDisabled(f"the project's plan does not have {route.scope}", feature=route.scope or "")
     if error is NotFound:
         return NotFound(f"there is no such {'job' if 'jobs' in route.path else 'asset'}")
+    if about_media := _MEDIA_EXAMPLES[_medium(route)].get(error.code):
+        return about_media.of_field(_field_of_media(route))
     return _EXAMPLES.get(error.code) or error()
+
+
+def _medium(route: Route) -> MediaType:
+    return next((medium for medium in MediaType if medium in route.path.split("/")), MediaType.IMAGE)
+
+
+def _field_of_media(route: Route) -> str:
+    """The last field of the request that must be a URL."""
+    form = route.bodies.get(JSON)
+    required = [field.name for field in msgspec.structs.fields(form) if field.required] if form else []
+    return required[-1] if required else "file"
 
 
 def _refusal(route: Route) -> MeshError:

@@ -35,6 +35,7 @@ from mesh.errors import (
     UnsupportedContentType,
     UnsupportedMedia,
 )
+from mesh.media import MediaType
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Errors = tuple[type[MeshError], ...]
@@ -50,8 +51,12 @@ BYTES: Final = "application/octet-stream"
 
 MESH_ERRORS: Final[Errors] = (Overloaded, NotAvailable, DeadlineExceeded)
 """Of a handler that asks another service."""
-MEDIA_ERRORS: Final[Errors] = (InvalidUrl, FetchFailed, FileTooLarge, DurationTooLong, UnsupportedMedia)
-"""Of a handler that has media fetched and read."""
+
+
+def media_errors(medium: MediaType) -> Errors:
+    """Of a handler that has media fetched and read; a picture has no duration."""
+    every = (InvalidUrl, FetchFailed, FileTooLarge, UnsupportedMedia)
+    return every if medium is MediaType.IMAGE else (*every, DurationTooLong)
 
 
 class Key(StrEnum):
