@@ -11,13 +11,16 @@ from typing import Final
 from multidict import CIMultiDictProxy
 
 from gateway.index_client import Grant, IndexClient
-from mesh.errors import InsufficientScope, Unauthorized
+from gateway.rate_limits import Rate
+from mesh.errors import FeatureDisabled, InsufficientScope, Unauthorized
 
 REMEMBERED_SECONDS: Final = 2.0
-"""A revoked key ends everywhere within this and the time of a request."""
+"""A revoked key ends everywhere within this and the time of a request; so long a changed plan or rate takes, too."""
 _MAX_REMEMBERED: Final = 10_000
 _MAX_KEY_CHARACTERS: Final = 200
 _BEARER: Final = "bearer "
+_FEATURES: Final = (":index", ":search")
+"""Scopes that end so are what a plan has or has not, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +30,15 @@ class Caller:
     project: str = ""
     key_id: str = ""
     scopes: frozenset[str] = frozenset()
+    features: frozenset[str] = frozenset()
+    rate: Rate | None = None
 
     def require(self, scope: str) -> None:
+        """Refuses what the key may not do, and what the project's plan does not have."""
         if scope not in self.scopes:
             raise InsufficientScope(f"the key does not carry the scope {scope}", scope=scope)
+        if scope.endswith(_FEATURES) and scope not in self.features:
+            raise FeatureDisabled(f"the project's plan does not have {scope}", feature=scope)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +54,10 @@ class Access:
         self._index = index
         self._answers: OrderedDict[bytes, _Answer] = OrderedDict()
 
-    async def require(self, headers: CIMultiDictProxy[str], scope: str | None) -> Caller:
-        """Whose key the request carries, where that key has the scope."""
+    async def caller(self, headers: CIMultiDictProxy[str]) -> Caller:
+        """Whose key the request carries."""
         grant = await self._grant(presented_key(headers))
-        caller = Caller(grant.project, grant.key_id, grant.scopes)
-        if scope is not None:
-            caller.require(scope)
-        return caller
+        return Caller(grant.project, grant.key_id, grant.scopes, grant.features, grant.rate)
 
     async def _grant(self, key: str) -> Grant:
         name = hashlib.sha256(key.encode(errors="surrogateescape")).digest()

@@ -10,6 +10,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from gateway.index_client import IndexClient
 from gateway.settings import Settings
+from gateway.usage_client import UsageClient
 from mesh import client
 from mesh.errors import NotAvailable
 from mesh.media import MatchOptions, MatchResult, MediaType
@@ -57,6 +58,10 @@ class Mesh:
     @property
     def index(self) -> IndexClient:
         return IndexClient(self._channels.get("index"))
+
+    @property
+    def usage(self) -> UsageClient:
+        return UsageClient(self._channels.get("index"))
 
     async def health(self) -> dict[str, dict[str, str]]:
         """What each service says of itself: its status, and the sandbox that its decoders run in."""

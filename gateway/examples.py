@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from mesh.errors import Conflict, DurationTooLong, FetchFailed, FileTooLarge, InvalidUrl, MeshError, RequestTooLarge, UnsupportedMedia
+from mesh.errors import (
+    Conflict,
+    DurationTooLong,
+    FetchFailed,
+    FileTooLarge,
+    InvalidUrl,
+    MeshError,
+    QuotaExceeded,
+    RateLimited,
+    RequestTooLarge,
+    UnsupportedMedia,
+)
 from mesh.media import MediaType
 from mesh.media_type import LIMITS, MEBIBYTE
 
@@ -130,11 +141,37 @@ READINESS: Final[dict[str, Any]] = {
     },
 }
 
+_MONTH_END: Final = "2026-12-01T00:00:00.000Z"
+USAGE: Final[dict[str, Any]] = {
+    "project_id": "0198c0a4-6f0e-7d3b-9a51-2f4f0c6f7b13",
+    "plan": "free",
+    "period": {"start": "2026-11-01T00:00:00.000Z", "end": _MONTH_END},
+    "quotas": {
+        "searches": {"used": 120, "limit": 10000, "remaining": 9880, "reset": _MONTH_END},
+        "search_bytes": {"used": 52428800, "limit": 10737418240, "remaining": 10684989440, "reset": _MONTH_END},
+        "calls": {"used": 0, "limit": 10000, "remaining": 10000, "reset": _MONTH_END},
+        "ready_images": {"used": 317, "limit": 10000, "remaining": 9683, "reset": None},
+        "ready_videos": {"used": 0, "limit": 500, "remaining": 500, "reset": None},
+        "ready_audio": {"used": 12, "limit": 2000, "remaining": 1988, "reset": None},
+    },
+    "indexed": {"image": 317, "video": 0, "audio": 12},
+    "features": ["audio:index", "audio:search", "image:index", "image:search", "video:index", "video:search"],
+    "rate": {"requests": 10, "seconds": 1},
+}
+
 NOT_READY: Final = {"status": "not_ready", "services": {**READINESS["services"], "audio": {"status": "not_serving"}}}
 
 ERRORS: Final[tuple[MeshError, ...]] = (
     RequestTooLarge("the body may have at most 65536 bytes"),
     Conflict("this Idempotency-Key came with another request before", field="Idempotency-Key"),
+    RateLimited("more than 10 requests in 1 s", policy="key", limit="10", remaining="0", window_seconds="1", retry_after_seconds="1"),
+    QuotaExceeded(
+        "the project has used up its 10,000 searches of this month",
+        policy="searches",
+        limit="10000",
+        remaining="0",
+        retry_after_seconds="812345",
+    ),
 )
 """What is said where a code's own words say too little."""
 
@@ -152,5 +189,13 @@ def media_errors(medium: MediaType) -> tuple[MeshError, ...]:
         DurationTooLong(f"runs for 412.5 s or more; {medium} may run for {limit.max_duration_seconds or 0:g} s"),
     )
 
+
+FULL: Final = QuotaExceeded(
+    "the project has as many images ready as its plan holds, 10,000: delete some, or change the plan",
+    policy="ready_images",
+    limit="10000",
+    remaining="0",
+)
+"""Of a request that would add to the library."""
 
 REQUEST_ID: Final = "5f0c2a9be2c94dbba3a5b6a0f1b2c3d4"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -26,6 +27,7 @@ from gateway.index_schemas import (
     SearchRequest,
     Status,
 )
+from gateway.rate_limits import Rate
 from gateway.schemas import SegmentBody
 from mesh import client
 from mesh.errors import NotAvailable
@@ -45,6 +47,8 @@ class Grant:
     project: str
     key_id: str
     scopes: frozenset[str]
+    rate: Rate | None = None
+    features: frozenset[str] = frozenset()
 
 
 class IndexClient:
@@ -59,7 +63,8 @@ class IndexClient:
 
     async def authenticate(self, key: str) -> Grant:
         found = await client.ask(self._stub.Authenticate, index_pb2.AuthenticateRequest(key=key))
-        return Grant(found.project_id, found.key_id, frozenset(found.scopes))
+        rate = Rate(found.rate_requests, found.rate_seconds) if found.rate_requests else None
+        return Grant(found.project_id, found.key_id, frozenset(found.scopes), rate, frozenset(found.features))
 
     async def index_asset(self, project: str, medium: MediaType, wanted: IndexRequest, idempotency_key: str) -> AcceptedBody:
         request = index_pb2.IndexAssetRequest(
@@ -110,8 +115,8 @@ class IndexClient:
 
     async def search(
         self, project: str, medium: MediaType, query: dict[str, str], wanted: SearchRequest
-    ) -> tuple[SearchBody, dict[str, float]]:
-        """The page of hits, and the milliseconds of each stage; the query is one of the request's own, by its name."""
+    ) -> tuple[SearchBody, dict[str, float], Sequence[Any]]:
+        """The page of hits, the milliseconds of each stage, and the quotas that it used; the query by its name in the request."""
         request = index_pb2.SearchRequest(
             project_id=project,
             media_type=media_type_to_proto(medium),
@@ -130,7 +135,7 @@ class IndexClient:
             next_cursor=found.next_cursor or None,
             processing_time_ms=found.processing_time_ms,
         )
-        return body, {timing.stage: timing.milliseconds for timing in found.timings}
+        return body, {timing.stage: timing.milliseconds for timing in found.timings}, found.quotas
 
 
 def _asset(asset: index_pb2.Asset) -> AssetBody:
@@ -142,8 +147,8 @@ def _asset(asset: index_pb2.Asset) -> AssetBody:
         error=_failure(asset),
         collection=asset.collection or None,
         metadata=json.loads(asset.metadata),
-        created_at=_time(asset.created_at),
-        ready_at=_time(asset.ready_at) if asset.HasField("ready_at") else None,
+        created_at=shown_time(asset.created_at),
+        ready_at=shown_time(asset.ready_at) if asset.HasField("ready_at") else None,
     )
 
 
@@ -156,8 +161,8 @@ def _job(job: index_pb2.Job) -> JobBody:
         asset_id=job.asset_id or None,
         progress=progress,
         error=_failure(job),
-        created_at=_time(job.created_at),
-        finished_at=_time(job.finished_at) if job.HasField("finished_at") else None,
+        created_at=shown_time(job.created_at),
+        finished_at=shown_time(job.finished_at) if job.HasField("finished_at") else None,
     )
 
 
@@ -194,5 +199,5 @@ def _json(value: dict[str, Any] | None) -> str:
     return json.dumps(value) if value else ""
 
 
-def _time(seconds: float) -> str:
+def shown_time(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

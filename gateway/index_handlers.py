@@ -8,6 +8,7 @@ from typing import Final
 from aiohttp import web
 
 from gateway import examples
+from gateway.admission import note_limits
 from gateway.handlers import add_timing, json_response, read_json_body
 from gateway.index_client import IndexClient
 from gateway.index_schemas import (
@@ -26,7 +27,8 @@ from gateway.index_schemas import (
 )
 from gateway.routes import CALLER, JSON, SETTINGS, Handler, Key, Route, media_errors
 from gateway.schemas import read_body, read_query
-from mesh.errors import Conflict, FeatureDisabled, InsufficientScope, InvalidRequest, NotFound
+from gateway.usage_client import limits_of
+from mesh.errors import Conflict, FeatureDisabled, InsufficientScope, InvalidRequest, NotFound, QuotaExceeded
 from mesh.media import MediaType
 
 INDEX: Final = web.AppKey("index", IndexClient)
@@ -56,7 +58,8 @@ def search(medium: MediaType, form: type[SearchRequest], by: str) -> Handler:
             raise InvalidRequest(f"media_types may only be [{medium}] here", field="media_types")
         if medium is MediaType.IMAGE and wanted.min_coverage:
             raise InvalidRequest("min_coverage: images have no coverage", field="min_coverage")
-        found, timings = await request.app[INDEX].search(request[CALLER].project, medium, {by: getattr(wanted, by)}, wanted)
+        found, timings, quotas = await request.app[INDEX].search(request[CALLER].project, medium, {by: getattr(wanted, by)}, wanted)
+        note_limits(request, limits_of(quotas))
         response = json_response(found)
         add_timing(response, timings, started)
         return response
@@ -115,7 +118,7 @@ def _media_routes(medium: MediaType) -> tuple[Route, ...]:
             headers=("Idempotency-Key",),
             status=202,
             answer=AcceptedBody,
-            errors=(FeatureDisabled, Conflict),
+            errors=(FeatureDisabled, QuotaExceeded, Conflict),
             example_request=examples.INDEX_REQUEST[medium],
             example_answer=examples.ACCEPTED,
         ),
@@ -131,7 +134,7 @@ def _media_routes(medium: MediaType) -> tuple[Route, ...]:
             bodies={JSON: UrlSearchRequest},
             answer=SearchBody,
             answer_headers=("Server-Timing",),
-            errors=(FeatureDisabled, *media_errors(medium)),
+            errors=(FeatureDisabled, QuotaExceeded, *media_errors(medium)),
             example_request={"url": examples.PAIR_REQUEST[medium]["target_url"], "limit": 10},
             example_answer=examples.SEARCH_ANSWER[medium],
         ),
@@ -147,7 +150,7 @@ def _media_routes(medium: MediaType) -> tuple[Route, ...]:
             bodies={JSON: AssetSearchRequest},
             answer=SearchBody,
             answer_headers=("Server-Timing",),
-            errors=(FeatureDisabled, NotFound),
+            errors=(FeatureDisabled, QuotaExceeded, NotFound),
             example_request={"asset_id": examples.ASSET_ID, "exclude_self": False},
             example_answer=examples.SEARCH_ANSWER[medium],
         ),
@@ -202,7 +205,7 @@ ROUTES: Final = (
         key=Key.ALWAYS,
         status=202,
         answer=AcceptedBody,
-        errors=(InsufficientScope, NotFound, Conflict),
+        errors=(InsufficientScope, FeatureDisabled, QuotaExceeded, NotFound, Conflict),
         example_answer=examples.ACCEPTED,
     ),
     Route(

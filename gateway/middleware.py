@@ -11,6 +11,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from prometheus_client import Counter, Histogram
 
+from gateway.admission import answer_fields
 from gateway.handlers import LEAVING, NotReady, json_response
 from gateway.routes import SETTINGS, Handler
 from gateway.schemas import error_body
@@ -35,7 +36,7 @@ _HEADERS: Final = {"Server": "mediamesh", "X-Content-Type-Options": "nosniff", "
 async def watch(request: web.Request, handler: Handler) -> web.StreamResponse:
     """The outermost layer: whatever happens inside, the answer is ours."""
     started = time.perf_counter()
-    code = "ok"
+    code, error = "ok", None
     try:
         call.begin(request.headers.get("X-Request-Id"), request.app[SETTINGS].gateway_match_seconds)
         response = await handler(request)
@@ -46,6 +47,7 @@ async def watch(request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.can_read_body and not request.content.is_eof():
             # What was not read is not waited for either.
             response.force_close()
+    response.headers.update(answer_fields(request, error))
     if request.app[LEAVING].is_set():
         response.force_close()
     resource = request.match_info.route.resource
@@ -69,8 +71,8 @@ def finish(response: web.StreamResponse, method: str, route: str, code: str, sta
 def error_response(error: MeshError, headers: dict[str, str] | None = None) -> web.Response:
     """The error as the public API answers it."""
     headers = dict(headers or {})
-    if error.retry_after_seconds:
-        headers["Retry-After"] = str(error.retry_after_seconds)
+    if wait := error.details.get("retry_after_seconds") or error.retry_after_seconds:
+        headers["Retry-After"] = str(wait)
     if isinstance(error, Unauthorized):
         headers["WWW-Authenticate"] = "Bearer"
     body = msgspec.to_builtins(error_body(error, call.request_id()))

@@ -22,6 +22,7 @@ from mesh.errors import (
     MeshError,
     NotAvailable,
     NotFound,
+    QuotaExceeded,
     Unauthorized,
 )
 from mesh.media import MediaType
@@ -40,8 +41,9 @@ _DESCRIPTION: Final = """\
 Tells whether two images, videos or sounds are the same content in disguise, and finds a file's copies in a library of yours.
 
 Every answer that is not 2xx is `{"error": {"code", "message", "request_id", "details"}}`: the code is stable, `details.field` names the
-field of the request that it is about. A 503 or 504 says in `Retry-After` when to try again. A path that is not listed here answers 404
-`not_found`, another method than those listed 405 `method_not_allowed` with `Allow`.
+field of the request that it is about, `details.policy` the limit that a 429 is about. A 429, 503 or 504 says in `Retry-After` when to try
+again (but for `ready_…`, where only deleting helps, or a larger plan). A path that is not listed here answers 404 `not_found`, another
+method than those listed 405 `method_not_allowed` with `Allow`.
 
 API keys go into `Authorization: Bearer`, `X-API-Key` or `x-rapidapi-key`. Keep them on servers, never in a browser or an app: whoever
 sees a key can use it, and no route that takes one allows other origins (CORS).
@@ -79,6 +81,21 @@ _ANSWER_HEADERS: Final[dict[str, Json]] = {
     },
     "WWW-Authenticate": {"description": "How to say who you are.", "schema": {"type": "string", "const": "Bearer"}, "required": True},
 }
+_RATE_HEADERS: Final[dict[str, Json]] = {
+    "RateLimit-Policy": {
+        "description": "The limits that this request met, by name: `q` of them in `w` seconds; `qu`: counted in bytes. Absent without.",
+        "schema": {"type": "string"},
+        "example": '"searches";q=10000;w=2592000, "key";q=10;w=1',
+    },
+    "RateLimit": {
+        "description": "Of each of them what is left (`r`), and in how many seconds it is whole again (`t`).",
+        "schema": {"type": "string"},
+        "example": '"searches";r=9880;t=812345, "key";r=7;t=1',
+    },
+    "X-RateLimit-Limit": {"description": "Of the rate, or of what refused the request.", "schema": {"type": "integer", "minimum": 0}},
+    "X-RateLimit-Remaining": {"description": "What is left of it.", "schema": {"type": "integer", "minimum": 0}},
+    "X-RateLimit-Reset": {"description": "Seconds until it is whole again.", "schema": {"type": "integer", "minimum": 1}},
+}
 _SECURITY: Final[dict[str, Json]] = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "An API key: `Authorization: Bearer mm_live_…`."},
     "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "An API key."},
@@ -95,6 +112,7 @@ _TAGS: Final = (
     ("Search", "A file's copies in the library."),
     ("Assets", "What the library holds."),
     ("Jobs", "What is being indexed."),
+    ("Usage", "What the project has used of its plan."),
     ("Service", "The service itself; no key is asked for."),
 )
 
@@ -121,7 +139,7 @@ def document(routes: Iterable[Route], settings: Settings) -> Json:
         "paths": dict(paths),
         "components": {
             "schemas": {name: _closed(schema) for name, schema in schemas.items()},
-            "headers": _ANSWER_HEADERS,
+            "headers": {**_ANSWER_HEADERS, **_RATE_HEADERS},
             "securitySchemes": _SECURITY,
         },
     }
@@ -190,7 +208,10 @@ def _content(kind: Any, route: Route | None = None) -> Json:
 
 
 def _success(route: Route) -> Json:
-    answer: Json = {"description": _OUTCOMES[route.status], "headers": _headers("X-Request-Id", *route.answer_headers)}
+    answer: Json = {
+        "description": _OUTCOMES[route.status],
+        "headers": _headers("X-Request-Id", *_rate_headers(route), *route.answer_headers),
+    }
     if route.answer:
         content = _content(route.answer)
         if route.example_answer is not None:
@@ -210,7 +231,7 @@ def _failures(route: Route) -> Json:
 
 
 def _failure(errors: Errors, route: Route) -> Json:
-    names = ["X-Request-Id"]
+    names = ["X-Request-Id", *_rate_headers(route)]
     if all(error.retry_after_seconds for error in errors):
         names.append("Retry-After")
     if Unauthorized in errors:
@@ -246,6 +267,8 @@ def _example_error(error: type[MeshError], route: Route) -> MeshError:
         return InsufficientScope(f"the key does not carry the scope {scope}", scope=scope)
     if error is FeatureDisabled:
         return FeatureDisabled(f"the project's plan does not have {route.scope}", feature=route.scope or "")
+    if error is QuotaExceeded and "search" not in route.path:
+        return examples.FULL
     if error is NotFound:
         return NotFound(f"there is no such {'job' if 'jobs' in route.path else 'asset'}")
     if about_media := _MEDIA_EXAMPLES[_medium(route)].get(error.code):
@@ -274,6 +297,10 @@ def _refusal(route: Route) -> MeshError:
     except InvalidRequest as refusal:
         return refusal
     return InvalidRequest("this is not a well-formed HTTP request")
+
+
+def _rate_headers(route: Route) -> tuple[str, ...]:
+    return () if route.key is Key.NEVER else tuple(_RATE_HEADERS)
 
 
 def _headers(*names: str) -> Json:

@@ -1,9 +1,10 @@
 """A route is declared once, and from that it is served, guarded and documented alike.
 
 To add one: write its handler, a coroutine that takes the request (`request[CALLER]` says whose it is), and give it a `Route` in the
-ROUTES of its module; a new module's ROUTES are added to those of gateway/server.py. `key` and `scope` are asked for before the handler
-runs. `bodies`, `query` and `answer` are types of gateway/*schemas.py; `errors` are those that the handler itself may raise (what every
-route may answer is known here). The examples are a request and the answer that it gets; tests hold both against the types.
+ROUTES of its module; a new module's ROUTES are added to those of gateway/server.py. Rates, `key` and `scope` are asked for before the
+handler runs, and a call of a route with `key=Key.WITH_AUTH` is one of the project's calls of the month. `bodies`, `query` and `answer`
+are types of gateway/*schemas.py; `errors` are those that the handler itself may raise (what every route may answer is known here). The
+examples are a request and the answer that it gets; tests hold both against the types.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from gateway.access import Access, Caller
+from gateway.access import Caller
+from gateway.admission import Admission
 from gateway.settings import Settings
 from mesh.errors import (
     DeadlineExceeded,
@@ -30,6 +32,7 @@ from mesh.errors import (
     MeshError,
     NotAvailable,
     Overloaded,
+    RateLimited,
     RequestTooLarge,
     Unauthorized,
     UnsupportedContentType,
@@ -41,7 +44,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Errors = tuple[type[MeshError], ...]
 
 SETTINGS: Final = web.AppKey("settings", Settings)
-ACCESS: Final = web.AppKey("access", Access)
+ADMISSION: Final = web.AppKey("admission", Admission)
 CALLER: Final = web.RequestKey("caller", Caller)
 """Whose request it is; set before the handler runs."""
 
@@ -103,7 +106,7 @@ class Route:
         """What it may answer that is no success, without doubles."""
         errors: Errors = (InvalidRequest, Internal, *self.errors)
         if self.key is not Key.NEVER:
-            errors += (Unauthorized, *MESH_ERRORS)
+            errors += (Unauthorized, RateLimited, *MESH_ERRORS)
         if self.scope:
             errors += (InsufficientScope,)
         if self.bodies:
@@ -121,10 +124,13 @@ def add_routes(router: web.UrlDispatcher, routes: Iterable[Route]) -> None:
 
 def _guarded(route: Route) -> Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
-        if route.key is Key.ALWAYS or (route.key is Key.WITH_AUTH and request.app[SETTINGS].auth):
-            request[CALLER] = await request.app[ACCESS].require(request.headers, route.scope)
-        else:
+        if route.key is Key.NEVER:
             request[CALLER] = Caller()
-        return await route.handler(request)
+            return await route.handler(request)
+        is_pair = route.key is Key.WITH_AUTH
+        asks_for_key = not is_pair or request.app[SETTINGS].auth
+        async with request.app[ADMISSION].admit(request, route.scope, asks_for_key=asks_for_key, is_pair=is_pair) as caller:
+            request[CALLER] = caller
+            return await route.handler(request)
 
     return handle

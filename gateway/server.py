@@ -6,51 +6,76 @@ import asyncio
 import logging
 import sys
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Final
 
 import uvloop
 from aiohttp import web
 
-from gateway import docs, handlers, index_handlers, openapi
+from gateway import docs, handlers, index_handlers, openapi, usage_handlers
 from gateway.access import Access
+from gateway.admission import Admission
+from gateway.client_address import ClientAddresses
 from gateway.clients import Mesh
 from gateway.connection import Connection
 from gateway.docs import DOCUMENT
 from gateway.handlers import LEAVING, MESH
 from gateway.index_handlers import INDEX
 from gateway.middleware import watch
-from gateway.routes import ACCESS, SETTINGS, Route, add_routes
+from gateway.rate_limits import Rate, RateLimits
+from gateway.routes import ADMISSION, SETTINGS, Route, add_routes
 from gateway.schemas import MAX_BODY_BYTES
 from gateway.settings import Settings
+from gateway.usage_handlers import USAGE
 from mesh.server import serve_metrics, start_process, until_told_to_stop
+from mesh.settings import InvalidSettings, exit_on_invalid
 
 _log = logging.getLogger(__name__)
 
-ROUTES: Final[tuple[Route, ...]] = (*handlers.ROUTES, *index_handlers.ROUTES, *docs.ROUTES)
+ROUTES: Final[tuple[Route, ...]] = (*handlers.ROUTES, *index_handlers.ROUTES, *usage_handlers.ROUTES, *docs.ROUTES)
 
 
 def build(settings: Settings) -> web.Application:
     app = web.Application(middlewares=[watch], client_max_size=MAX_BODY_BYTES)
     app[SETTINGS] = settings
     app[LEAVING] = asyncio.Event()
-    app.cleanup_ctx.append(_open_mesh)
+    rates, addresses = _limits(settings)
+    app.cleanup_ctx.append(partial(_open_mesh, rates=rates, addresses=addresses))
     app[DOCUMENT] = openapi.document(ROUTES, settings)
     add_routes(app.router, ROUTES)
     return app
 
 
-async def _open_mesh(app: web.Application) -> AsyncIterator[None]:
-    async with Mesh(app[SETTINGS]) as mesh:
+def _limits(settings: Settings) -> tuple[RateLimits, ClientAddresses]:
+    try:
+        addresses = ClientAddresses(settings.gateway_trusted_proxies)
+    except ValueError as problem:
+        raise InvalidSettings(f"GATEWAY_TRUSTED_PROXIES: {problem}") from problem
+    try:
+        return RateLimits(settings.rate_limit_store), addresses
+    except ValueError as problem:
+        raise InvalidSettings(f"RATE_LIMIT_STORE: {problem}") from problem
+
+
+async def _open_mesh(app: web.Application, *, rates: RateLimits, addresses: ClientAddresses) -> AsyncIterator[None]:
+    settings = app[SETTINGS]
+    per_address = settings.rate_limit_address_per_second * settings.rate_limit_address_burst_seconds
+    address_rate = Rate(per_address, settings.rate_limit_address_burst_seconds) if per_address else None
+    async with Mesh(settings) as mesh:
         app[MESH] = mesh
         app[INDEX] = mesh.index
-        app[ACCESS] = Access(mesh.index)
+        app[USAGE] = mesh.usage
+        app[ADMISSION] = Admission(Access(mesh.index), mesh.usage, rates, addresses, address_rate)
         yield
 
 
 def run() -> None:
     """The whole life of the process."""
     settings = start_process("gateway", Settings)
-    uvloop.run(_serve(settings))
+    try:
+        uvloop.run(_serve(settings))
+    except InvalidSettings as problem:
+        exit_on_invalid(problem)
 
 
 async def _serve(settings: Settings) -> None:

@@ -25,6 +25,13 @@ class Settings(MeshSettings, frozen=True, kw_only=True):
     index_address: str = "unix:index.sock"
     # On: the pair endpoints ask for an API key too; /v1 always does.
     auth: bool = False
+    # Networks (CIDR) whose X-Forwarded-For says who the client is.
+    gateway_trusted_proxies: tuple[str, ...] = ()
+    # A Redis that several gateways count on together; empty: each in its own memory.
+    rate_limit_store: str = ""
+    # Requests that one client address may make a second, and how many seconds' worth at once; 0: as many as it likes.
+    rate_limit_address_per_second: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
+    rate_limit_address_burst_seconds: Annotated[int, Meta(ge=1, le=3600)] = 1
     # The documented clients wait 30 s.
     gateway_match_seconds: Seconds = 28.0
     # A client that has not sent its headers, or its body, or not read its answer, by then is cut off.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID, uuid4
@@ -11,6 +12,7 @@ from index_svc import keys
 from index_svc.records import Grant, Key, Project
 from index_svc.store import access as store
 from index_svc.store.database import Connection, Database
+from index_svc.store.usage import set_key_rate
 from mesh.errors import FeatureDisabled, InvalidRequest, NotFound, Unauthorized
 
 DEFAULT_PLAN: Final = "free"
@@ -59,7 +61,10 @@ class Access:
             old = await store.limit_key(connection, project, identity, overlap_seconds)
             if old is None:
                 raise NotFound("the project has no such key that is still valid")
-            return await self._insert_key(connection, project, old.name, old.scopes, None)
+            key, text = await self._insert_key(connection, project, old.name, old.scopes, None)
+            if old.requests_per_second:
+                await set_key_rate(connection, project, key.id, old.requests_per_second, old.burst_seconds or 1)
+            return replace(key, requests_per_second=old.requests_per_second, burst_seconds=old.burst_seconds), text
 
     async def revoke_key(self, project: UUID, identity: str) -> None:
         async with self._database.transaction() as connection:
@@ -74,10 +79,10 @@ class Access:
         async with self._database.transaction() as connection:
             presented = keys.digest(text, await self._key_secret(connection))
             found = await store.find_valid_key(connection, identity)
-            if found is None or not keys.is_same(found[1], presented):
+            if found is None or not keys.is_same(found[0], presented):
                 raise Unauthorized()
             await store.touch_key(connection, identity)
-        return Grant(found[0], identity, found[2])
+        return found[1]
 
     async def require_feature(self, connection: Connection, project: UUID, feature: str) -> None:
         """Where a plan does not have it, no quota helps."""

@@ -1,4 +1,4 @@
-"""`python -m index_svc.admin`: projects and keys from the command line, against the running mesh."""
+"""`python -m index_svc.admin`: projects, keys and plans from the command line, against the running mesh."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from index_svc.admin_plans import add_plan_commands, id_of
 from index_svc.keys import SCOPES
 from index_svc.settings import Settings
 from mesh import client
@@ -18,6 +19,8 @@ from mesh.settings import InvalidSettings, exit_on_invalid, read_settings
 from protos import index_pb2, index_pb2_grpc
 
 _FIRST_PROJECT: Final = "default"
+_FIRST_PLAN: Final = "unlimited"
+"""Whose machine it is decides itself."""
 
 Command = Callable[[Any, argparse.Namespace], Awaitable[None]]
 
@@ -37,7 +40,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 async def _run(settings: Settings, options: argparse.Namespace) -> None:
     async with client.open_channel(settings, settings.index_address) as channel:
-        await options.command(index_pb2_grpc.IndexServiceStub(channel), options)
+        await options.command(channel, options)
 
 
 async def _first_key(stub: Any, options: argparse.Namespace) -> None:
@@ -46,7 +49,7 @@ async def _first_key(stub: Any, options: argparse.Namespace) -> None:
     if projects:
         project = projects[0]
     else:
-        project = (await client.ask(stub.CreateProject, index_pb2.CreateProjectRequest(name=_FIRST_PROJECT))).project
+        project = (await client.ask(stub.CreateProject, index_pb2.CreateProjectRequest(name=_FIRST_PROJECT, plan=_FIRST_PLAN))).project
     request = index_pb2.CreateKeyRequest(project_id=project.id, name=options.name, scopes=SCOPES)
     made = await client.ask(stub.CreateKey, request)
     print(f"A key with every scope for the project {project.name} ({project.id}); it is shown this once:")
@@ -69,7 +72,8 @@ async def _keys(stub: Any, options: argparse.Namespace) -> None:
         state = "revoked" if key.HasField("revoked_at") else "expired" if is_over else "valid"
         used = f"last used {_day(key.last_used_at)}" if key.HasField("last_used_at") else "never used"
         ends = f"  ends {_day(key.expires_at)}" if key.HasField("expires_at") else ""
-        print(f"{key.prefix}…  {state:7}  {used}{ends}  {key.name}  [{' '.join(key.scopes)}]")
+        rate = f"  {key.requests_per_second} a second" if key.HasField("requests_per_second") else ""
+        print(f"{key.prefix}…  {state:7}  {used}{ends}{rate}  {key.name}  [{' '.join(key.scopes)}]")
 
 
 async def _create_key(stub: Any, options: argparse.Namespace) -> None:
@@ -81,25 +85,30 @@ async def _create_key(stub: Any, options: argparse.Namespace) -> None:
 
 async def _rotate_key(stub: Any, options: argparse.Namespace) -> None:
     request = index_pb2.RotateKeyRequest(
-        project_id=options.project, key_id=_id_of(options.key), overlap_seconds=options.overlap_hours * 3600
+        project_id=options.project, key_id=id_of(options.key), overlap_seconds=options.overlap_hours * 3600
     )
     print((await client.ask(stub.RotateKey, request)).secret)
 
 
 async def _revoke_key(stub: Any, options: argparse.Namespace) -> None:
-    await client.ask(stub.RevokeKey, index_pb2.RevokeKeyRequest(project_id=options.project, key_id=_id_of(options.key)))
+    await client.ask(stub.RevokeKey, index_pb2.RevokeKeyRequest(project_id=options.project, key_id=id_of(options.key)))
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m index_svc.admin", description="Projects and keys of the running mesh.")
+    parser = argparse.ArgumentParser(prog="python -m index_svc.admin", description="Projects, keys and plans of the running mesh.")
     commands = parser.add_subparsers(required=True, metavar="command")
 
-    def add(name: str, command: Command, text: str, *, in_project: bool = True) -> argparse.ArgumentParser:
+    def add_on_channel(name: str, command: Command, text: str, *, in_project: bool = True) -> argparse.ArgumentParser:
         added = commands.add_parser(name, help=text, description=text)
         added.set_defaults(command=command)
         if in_project:
             added.add_argument("project", help="the project's id")
         return added
+
+    def add(name: str, command: Command, text: str, *, in_project: bool = True) -> argparse.ArgumentParser:
+        return add_on_channel(
+            name, lambda channel, options: command(index_pb2_grpc.IndexServiceStub(channel), options), text, in_project=in_project
+        )
 
     add("key", _first_key, "print a key with every scope; make a first project where there is none", in_project=False).add_argument(
         "--name", default="first key"
@@ -117,11 +126,8 @@ def _parser() -> argparse.ArgumentParser:
     rotate.add_argument("key", help="its id or prefix")
     rotate.add_argument("--overlap-hours", type=float, default=24.0)
     add("revoke-key", _revoke_key, "end a key, everywhere within seconds").add_argument("key", help="its id or prefix")
+    add_plan_commands(add_on_channel)
     return parser
-
-
-def _id_of(key: str) -> str:
-    return key.strip().rstrip("…").removeprefix("mm_live_")[:12]
 
 
 def _day(seconds: float) -> str:

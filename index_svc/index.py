@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 from index_svc.access import Access
 from index_svc.cursors import cursor_of, read_cursor
 from index_svc.jobs import Jobs
+from index_svc.quotas import Quotas
 from index_svc.records import Asset, AssetDraft, AssetFilter, Job
 from index_svc.store import access as access_store
 from index_svc.store import assets as store
@@ -23,9 +24,10 @@ Numbered = TypeVar("Numbered", Asset, Job)
 
 
 class Index:
-    def __init__(self, database: Database, access: Access, jobs: Jobs) -> None:
+    def __init__(self, database: Database, access: Access, quotas: Quotas, jobs: Jobs) -> None:
         self._database = database
         self._access = access
+        self._quotas = quotas
         self._jobs = jobs
 
     async def accept(self, project: UUID, draft: AssetDraft, idempotency_key: str = "") -> tuple[UUID, UUID]:
@@ -42,6 +44,7 @@ class Index:
                     if first[0] != digest:
                         raise Conflict("this Idempotency-Key came with another request before", field="Idempotency-Key")
                     return first[1:]
+            await self._quotas.require_place(connection, project, draft.media_type)
             await store.insert_job(connection, project, job, draft.media_type, 1)
             number = await store.insert_asset(connection, project, asset, job, draft)
             await self._jobs.queue(connection, number)
@@ -72,9 +75,11 @@ class Index:
             found = await store.find_asset(connection, project, asset)
             if found is None:
                 raise NotFound("there is no such asset")
+            await self._access.require_feature(connection, project, f"{found.media_type}:index")
             reset = await store.reset_failed(connection, project, asset)
             if reset is None:
                 raise Conflict(f"only an asset that failed is tried again; this one is {found.status}", status=found.status)
+            await self._quotas.require_place(connection, project, found.media_type)
             number, job = reset
             await self._jobs.queue(connection, number)
         return job

@@ -17,11 +17,12 @@ from procrastinate.retry import BaseRetryStrategy
 from prometheus_client import Counter
 
 from index_svc.matchers import Matchers
+from index_svc.quotas import Quotas
 from index_svc.records import MEDIUM
 from index_svc.store import assets as store
 from index_svc.store.database import Connection, Database
 from mesh import call
-from mesh.errors import MeshError
+from mesh.errors import MeshError, QuotaExceeded
 
 _log = logging.getLogger(__name__)
 
@@ -46,9 +47,10 @@ class _TryAgain(Exception):
 class Jobs:
     """Enter it to have jobs done in this process; with `at_once` 0 it only queues them."""
 
-    def __init__(self, database: Database, matchers: Matchers, at_once: int, max_attempts: int) -> None:
+    def __init__(self, database: Database, matchers: Matchers, quotas: Quotas, at_once: int, max_attempts: int) -> None:
         self._database = database
         self._matchers = matchers
+        self._quotas = quotas
         self._at_once = at_once
         self._max_attempts = max_attempts
         self._app = procrastinate.App(connector=PsycopgConnector())
@@ -86,9 +88,15 @@ class Jobs:
     async def _fingerprint_asset(self, number: int, *, is_last: bool) -> None:
         async with self._database.transaction() as connection:
             asset = await store.begin_processing(connection, number)
-        if asset is None:
+            if asset is None:
+                return
+            medium = MEDIUM[asset["media_type"]]
+            refusal = await self._quotas.place_refusal(connection, asset["project"], medium)
+            if refusal is not None:
+                await store.fail(connection, number, refusal.code, refusal.message)
+        if refusal is not None:
+            FINISHED.labels(medium, refusal.code).inc()
             return
-        medium = MEDIUM[asset["media_type"]]
         call.begin(str(asset["id"]), _TASK_SECONDS)
         try:
             made = await self._matchers.fingerprint(medium, asset["url"])
@@ -96,8 +104,14 @@ class Jobs:
             await self._end_badly(number, error, is_last=is_last)
             FINISHED.labels(medium, error.code).inc()
             return
-        async with self._database.transaction() as connection:
-            await store.make_ready(connection, number, made)
+        try:
+            async with self._database.transaction() as connection:
+                await store.make_ready(connection, number, made)
+        except QuotaExceeded as error:
+            # The last place went to another while this one was fingerprinted.
+            await self._end_badly(number, error, is_last=is_last)
+            FINISHED.labels(medium, error.code).inc()
+            return
         FINISHED.labels(medium, "ok").inc()
 
     async def _end_badly(self, number: int, error: MeshError, *, is_last: bool) -> None:

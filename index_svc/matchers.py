@@ -56,7 +56,7 @@ class Matchers:
             yield matcher_pb2.ComputeFingerprintRequest(head=matcher_pb2.FingerprintHead(url=url))
 
         response = await client.ask(self._stub(medium).ComputeFingerprint, requests())
-        return _from_proto(response.fingerprint)
+        return replace(_from_proto(response.fingerprint), media_bytes=response.media_bytes)
 
     async def search_terms(self, medium: MediaType, known: Fingerprint) -> Fingerprint:
         """With what is asked for to find it, or what it is a copy of."""

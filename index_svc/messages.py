@@ -29,6 +29,8 @@ def key_to_proto(key: Key) -> index_pb2.Key:
         expires_at=_seconds(key.expires_at),
         revoked_at=_seconds(key.revoked_at),
         last_used_at=_seconds(key.last_used_at),
+        requests_per_second=key.requests_per_second,
+        burst_seconds=key.burst_seconds,
     )
 
 

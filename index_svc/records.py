@@ -43,15 +43,21 @@ class Key:
     expires_at: datetime | None
     revoked_at: datetime | None
     last_used_at: datetime | None
+    # Its own rate instead of the plan's.
+    requests_per_second: int | None = None
+    burst_seconds: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a valid key allows."""
+    """What a valid key allows: so many requests in any so many seconds (0: as many as it likes), and what its plan has."""
 
     project: UUID
     key_id: str
     scopes: list[str]
+    rate_requests: int = 0
+    rate_seconds: int = 0
+    features: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +125,8 @@ class Fingerprint:
     payload: bytes
     terms: list[int]
     positions: list[int]
+    # What was downloaded or came in for it; 0 of a stored one.
+    media_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,8 @@ from prometheus_client import Histogram
 
 from index_svc.access import Access
 from index_svc.matchers import Matchers
+from index_svc.plans import Quota
+from index_svc.quotas import Quotas, Spending
 from index_svc.ranking import DEFAULT_THRESHOLDS, is_hit, ranked
 from index_svc.records import Fingerprint, Hit, Narrowing
 from index_svc.store import postings as store
@@ -46,29 +48,48 @@ class Query:
     narrowing: Narrowing = field(default_factory=Narrowing)
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A page of the ranked hits, where the next one begins (None: nowhere), the milliseconds of each stage, what is left of the quotas."""
+
+    hits: list[Hit]
+    next_offset: int | None
+    timings: dict[str, float]
+    quotas: list[Quota]
+
+
 class Search:
-    def __init__(self, database: Database, access: Access, matchers: Matchers, max_candidates: int) -> None:
+    def __init__(self, database: Database, access: Access, quotas: Quotas, matchers: Matchers, max_candidates: int) -> None:
         self._database = database
         self._access = access
+        self._quotas = quotas
         self._matchers = matchers
         self._max_candidates = max_candidates
 
-    async def search(self, project: UUID, query: Query) -> tuple[list[Hit], int | None, dict[str, float]]:
-        """A page of the ranked hits, where the next one begins (None: nowhere), and the milliseconds of each stage."""
+    async def search(self, project: UUID, query: Query) -> Found:
+        """What is allowed first, then what is counted, then the search itself."""
         medium = query.media_type
         limit, threshold = _checked_limit(query.limit), _checked_threshold(query.threshold, medium)
-        timings: dict[str, float] = {}
         async with self._database.transaction() as connection:
             await self._access.require_feature(connection, project, f"{medium}:search")
+        async with self._quotas.search(project, is_downloading=query.asset is None) as spending:
+            hits, timings = await self._find(project, query, threshold, spending)
+        end = query.offset + limit
+        return Found(ranked(hits)[query.offset : end], end if len(hits) > end else None, timings, spending.quotas)
+
+    async def _find(self, project: UUID, query: Query, threshold: float, spending: Spending) -> tuple[list[Hit], dict[str, float]]:
+        medium = query.media_type
+        timings: dict[str, float] = {}
         with _timed(timings, medium, "fingerprint"):
-            fingerprint = await self._matchers.search_terms(medium, await self._fingerprint(project, query))
+            fingerprint = await self._fingerprint(project, query)
+            await self._quotas.charge(spending, fingerprint.media_bytes)
+            fingerprint = await self._matchers.search_terms(medium, fingerprint)
         with _timed(timings, medium, "candidates"):
             async with self._database.transaction() as connection:
                 numbers = await store.find_candidates(connection, project, medium, fingerprint, query.narrowing, self._max_candidates)
         with _timed(timings, medium, "compare"):
             hits = [hit async for hit in self._hits(project, medium, fingerprint, numbers, threshold, query.min_coverage)]
-        end = query.offset + limit
-        return ranked(hits)[query.offset : end], end if len(hits) > end else None, timings
+        return hits, timings
 
     async def _fingerprint(self, project: UUID, query: Query) -> Fingerprint:
         if query.asset is None:

@@ -14,13 +14,16 @@ from index_svc.jobs import Jobs
 from index_svc.matchers import Matchers
 from index_svc.messages import asset_to_proto, filter_from_proto, hit_to_proto, job_to_proto, key_to_proto, moment, project_to_proto
 from index_svc.packing import Packing
+from index_svc.quotas import Plans, Quotas
 from index_svc.records import AssetDraft, Narrowing
 from index_svc.search import Query, Search
 from index_svc.settings import Settings
 from index_svc.store.database import Database
+from index_svc.usage_messages import quota_to_proto
+from index_svc.usage_server import UsageServicer
 from mesh.server import Service
 from mesh.wire import media_type_from_proto
-from protos import index_pb2, index_pb2_grpc, media_pb2
+from protos import index_pb2, index_pb2_grpc, media_pb2, usage_pb2, usage_pb2_grpc
 
 
 def build(settings: Settings) -> Service:
@@ -32,17 +35,25 @@ def build(settings: Settings) -> Service:
         conninfo = embedded.conninfo
     database = Database(conninfo, settings.index_connections)
     matchers = Matchers(settings)
-    jobs = Jobs(database, matchers, settings.index_jobs, settings.index_job_attempts)
+    quotas = Quotas(database)
+    jobs = Jobs(database, matchers, quotas, settings.index_jobs, settings.index_job_attempts)
     access = Access(database, settings.index_key_secret)
-    index = Index(database, access, jobs)
-    search = Search(database, access, matchers, settings.index_max_candidates)
+    index = Index(database, access, quotas, jobs)
+    search = Search(database, access, quotas, matchers, settings.index_max_candidates)
     servicer = IndexServicer(access, index, search)
+    usage = UsageServicer(quotas, Plans(database))
+
+    def add_to_server(server: Any) -> None:
+        index_pb2_grpc.add_IndexServiceServicer_to_server(servicer, server)
+        usage_pb2_grpc.add_UsageServiceServicer_to_server(usage, server)
+
     return Service(
         name="index",
         full_name=index_pb2.DESCRIPTOR.services_by_name["IndexService"].full_name,
         listen=settings.index_listen or settings.index_address,
         metrics_port=settings.index_metrics_port,
-        add_to_server=lambda server: index_pb2_grpc.add_IndexServiceServicer_to_server(servicer, server),
+        add_to_server=add_to_server,
+        also_serves=(usage_pb2.DESCRIPTOR.services_by_name["UsageService"].full_name,),
         resources=(*resources, database, matchers, jobs, Packing(database)),
     )
 
@@ -55,7 +66,14 @@ class IndexServicer(index_pb2_grpc.IndexServiceServicer):
 
     async def Authenticate(self, request: index_pb2.AuthenticateRequest, context: Any) -> index_pb2.AuthenticateResponse:  # noqa: N802
         grant = await self._access.authenticate(request.key)
-        return index_pb2.AuthenticateResponse(project_id=str(grant.project), key_id=grant.key_id, scopes=grant.scopes)
+        return index_pb2.AuthenticateResponse(
+            project_id=str(grant.project),
+            key_id=grant.key_id,
+            scopes=grant.scopes,
+            rate_requests=grant.rate_requests,
+            rate_seconds=grant.rate_seconds,
+            features=grant.features,
+        )
 
     async def CreateProject(self, request: index_pb2.CreateProjectRequest, context: Any) -> index_pb2.CreateProjectResponse:  # noqa: N802
         project = await self._access.create_project(request.name, request.plan)
@@ -144,10 +162,11 @@ class IndexServicer(index_pb2_grpc.IndexServiceServicer):
                 without=asset if request.exclude_self else None,
             ),
         )
-        hits, next_offset, timings = await self._search.search(project, query)
+        found = await self._search.search(project, query)
         return index_pb2.SearchResponse(
-            hits=map(hit_to_proto, hits),
-            processing_time_ms=int(sum(timings.values())),
-            timings=[media_pb2.Timing(stage=stage, milliseconds=spent) for stage, spent in timings.items()],
-            next_cursor=cursor_of(next_offset) if next_offset else "",
+            hits=map(hit_to_proto, found.hits),
+            processing_time_ms=int(sum(found.timings.values())),
+            timings=[media_pb2.Timing(stage=stage, milliseconds=spent) for stage, spent in found.timings.items()],
+            next_cursor=cursor_of(found.next_offset) if found.next_offset else "",
+            quotas=map(quota_to_proto, found.quotas),
         )

@@ -3,7 +3,7 @@
 MeshError
 ├── the caller's: InvalidRequest InvalidUrl FileTooLarge DurationTooLong UnsupportedMedia FetchFailed
 │                 FingerprintMismatch NotFound MethodNotAllowed UnsupportedContentType RequestTooLarge
-│                 Unauthorized InsufficientScope FeatureDisabled Conflict
+│                 Unauthorized InsufficientScope FeatureDisabled Conflict RateLimited QuotaExceeded
 └── ours:         Overloaded NotAvailable DeadlineExceeded Internal
 
 A class's docstring is its message where nothing better is known. Messages about media are predicates ("is too large: …"),
@@ -129,6 +129,18 @@ class Conflict(MeshError):
     """What is there does not allow this now."""
 
     code, grpc_status, http_status = "conflict", "FAILED_PRECONDITION", 409
+
+
+class RateLimited(MeshError):
+    """Too many requests; details say which limit, and for how long."""
+
+    code, grpc_status, http_status, retryable, retry_after_seconds = "rate_limited", "RESOURCE_EXHAUSTED", 429, True, 1
+
+
+class QuotaExceeded(MeshError):
+    """What the project's plan has of this is used up; details say of what."""
+
+    code, grpc_status, http_status = "quota_exceeded", "RESOURCE_EXHAUSTED", 429
 
 
 class Overloaded(MeshError):

@@ -37,9 +37,10 @@ class MatcherServicer(matcher_pb2_grpc.MatcherServiceServicer):
                 await (self._matcher.fetch(head.url) if source == "url" else self._read_inline(request_iterator)) as media,
             ):
                 fingerprint = await self._matcher.fingerprint(media, max_level)
+                media_bytes = media.size_bytes
         except MeshError as error:
             raise error.of_field(source) from error
-        return matcher_pb2.ComputeFingerprintResponse(fingerprint=fingerprint_to_proto(fingerprint))
+        return matcher_pb2.ComputeFingerprintResponse(fingerprint=fingerprint_to_proto(fingerprint), media_bytes=media_bytes)
 
     async def ComputeSearchTerms(  # noqa: N802
         self, request: matcher_pb2.ComputeSearchTermsRequest, context: Any

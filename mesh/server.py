@@ -63,6 +63,8 @@ class Service:
     add_to_server: Callable[[grpc.aio.Server], None]
     resources: Sequence[AbstractAsyncContextManager[Any]]
     workers: Sandboxed | None = None
+    also_serves: Sequence[str] = ()
+    """Full names of further gRPC services on the same port."""
 
 
 def run(name: str, settings_class: type[Settings], build: Callable[[Settings], Service]) -> None:
@@ -124,7 +126,7 @@ async def start_server(settings: MeshSettings, service: Service) -> tuple[grpc.a
     if service.workers:
         for part in service.workers.sandbox.split("+"):
             await health_servicer.set(SANDBOX_HEALTH_PREFIX + part, health_pb2.HealthCheckResponse.SERVING)
-    reflection.enable_server_reflection((service.full_name, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+    reflection.enable_server_reflection((service.full_name, *service.also_serves, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
     _bind(server, settings, service.listen)
     await server.start()
     return server, health_servicer

@@ -23,7 +23,7 @@ def admin(mesh: RunningMesh, *arguments: str) -> str:
 
 def new_project(mesh: RunningMesh, *scopes: str) -> Project:
     """A project of its own, with a key that carries these scopes (none given: all)."""
-    project = admin(mesh, "create-project", "test")
+    project = admin(mesh, "create-project", "test", "--plan", "unlimited")
     return Project(mesh, project, admin(mesh, "create-key", project, "test", *(scopes or ALL_SCOPES)))
 
 

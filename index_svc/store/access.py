@@ -7,10 +7,10 @@ from uuid import UUID
 
 from psycopg.rows import class_row
 
-from index_svc.records import Key, Project
+from index_svc.records import Grant, Key, Project
 from index_svc.store.database import Connection
 
-_KEY = "id, name, scopes, created_at, expires_at, revoked_at, last_used_at"
+_KEY = "id, name, scopes, created_at, expires_at, revoked_at, last_used_at, requests_per_second, burst_seconds"
 _PROJECT = "id, name, plan, created_at"
 
 
@@ -60,14 +60,20 @@ async def list_keys(connection: Connection, project: UUID) -> list[Key]:
     return await cursor.fetchall()
 
 
-async def find_valid_key(connection: Connection, identity: str) -> tuple[UUID, bytes, list[str]] | None:
-    """The key's project, digest and scopes, where it is neither revoked nor past its time."""
+async def find_valid_key(connection: Connection, identity: str) -> tuple[bytes, Grant] | None:
+    """The key's digest and what it allows, where it is neither revoked nor past its time."""
     found = await connection.execute(
-        "SELECT project, digest, scopes FROM keys WHERE id = %s AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())",
+        "SELECT keys.digest, keys.project, keys.scopes, plans.features,"
+        " coalesce(keys.requests_per_second, plans.requests_per_second, 0) AS rate,"
+        " CASE WHEN keys.requests_per_second IS NULL THEN plans.burst_seconds ELSE keys.burst_seconds END AS seconds"
+        " FROM keys JOIN projects ON projects.id = keys.project JOIN plans ON plans.name = projects.plan"
+        " WHERE keys.id = %s AND keys.revoked_at IS NULL AND (keys.expires_at IS NULL OR keys.expires_at > now())",
         [identity],
     )
     row = await found.fetchone()
-    return (row["project"], row["digest"], row["scopes"]) if row else None
+    if row is None:
+        return None
+    return row["digest"], Grant(row["project"], identity, row["scopes"], row["rate"] * row["seconds"], row["seconds"], row["features"])
 
 
 async def touch_key(connection: Connection, identity: str) -> None:

@@ -10,6 +10,8 @@ from psycopg.types.json import Jsonb
 
 from index_svc.records import MEDIUM, MEDIUM_NUMBER, Asset, AssetDraft, AssetFilter, AssetStatus, Fingerprint, Job
 from index_svc.store.database import Connection
+from index_svc.store.usage import leave_place, take_place
+from mesh.errors import QuotaExceeded
 from mesh.media import MediaType
 
 COLUMNS: Final = (
@@ -106,9 +108,12 @@ async def delete_asset(connection: Connection, project: UUID, asset: UUID) -> bo
 async def delete_expired(connection: Connection, limit: int) -> int:
     """How many assets had outlived their time, at most so many at once; what was answered to requests a day ago is forgotten, too."""
     found = await connection.execute(
-        "SELECT number FROM assets WHERE expires_at <= now() ORDER BY expires_at LIMIT %s FOR UPDATE SKIP LOCKED", [limit]
+        "SELECT number, project, media_type FROM assets WHERE expires_at <= now() ORDER BY expires_at LIMIT %s FOR UPDATE SKIP LOCKED",
+        [limit],
     )
-    numbers = [row["number"] for row in await found.fetchall()]
+    # Places are counted by project and medium: whoever deletes several goes through them in one order.
+    rows = sorted(await found.fetchall(), key=lambda row: (row["project"], row["media_type"]))
+    numbers = [row["number"] for row in rows]
     for number in numbers:
         await _delete(connection, number)
     await connection.execute("DELETE FROM repeatable_requests WHERE created_at < now() - make_interval(hours => %s)", [REPEATABLE_HOURS])
@@ -144,7 +149,8 @@ async def reset_failed(connection: Connection, project: UUID, asset: UUID) -> tu
 async def begin_processing(connection: Connection, number: int) -> DictRow | None:
     """The URL, medium and name of an asset that waits; also of one whose worker was killed. None: nothing is left to do."""
     cursor = await connection.execute(
-        "UPDATE assets SET status = 'processing' WHERE number = %s AND status IN ('pending', 'processing') RETURNING id, url, media_type",
+        "UPDATE assets SET status = 'processing' WHERE number = %s AND status IN ('pending', 'processing')"
+        " RETURNING id, url, media_type, project",
         [number],
     )
     return await cursor.fetchone()
@@ -163,13 +169,12 @@ async def fail(connection: Connection, number: int, code: str, message: str) -> 
 
 
 async def make_ready(connection: Connection, number: int, made: Fingerprint) -> bool:
-    """All at once: the fingerprint, the postings, and the status that lets searches see them. False: it was deleted meanwhile."""
-    done = await connection.execute(
-        "UPDATE assets SET status = 'ready', finished_at = now(), url = NULL, algorithm = %s, version = %s, sha256 = %s"
-        " WHERE number = %s AND status = 'processing'",
-        [made.algorithm, made.version, made.sha256, number],
-    )
-    if done.rowcount != 1:
+    """All at once: the fingerprint, the postings, and the status that lets searches see them. False: it was deleted meanwhile.
+
+    Where the plan has no place left it raises QuotaExceeded, and the transaction must go.
+    """
+    due = await connection.execute("SELECT 1 FROM assets WHERE number = %s AND status = 'processing' FOR UPDATE", [number])
+    if await due.fetchone() is None:
         return False
     await connection.execute(
         "INSERT INTO fingerprints (asset, payload) VALUES (%s, %s)",
@@ -183,6 +188,9 @@ async def make_ready(connection: Connection, number: int, made: Fingerprint) -> 
         [made.terms, made.positions if any(made.positions) else None, number],
         binary=True,
     )
+    # Last, because it locks the project's count of ready assets.
+    if not await take_place(connection, number, made.algorithm, made.version, made.sha256):
+        raise QuotaExceeded("the project's plan has no place left for it")
     return True
 
 
@@ -202,7 +210,7 @@ async def list_jobs(connection: Connection, project: UUID, before: int | None, l
 
 
 async def _delete(connection: Connection, number: int) -> None:
-    await connection.execute("DELETE FROM assets WHERE number = %s", [number])
+    await leave_place(connection, number)
 
 
 def to_asset(row: dict[str, Any]) -> Asset:

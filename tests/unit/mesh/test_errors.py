@@ -30,6 +30,8 @@ FROZEN = {
     "insufficient_scope": 403,
     "feature_disabled": 403,
     "conflict": 409,
+    "rate_limited": 429,
+    "quota_exceeded": 429,
 }
 
 
@@ -46,7 +48,8 @@ def test_every_error_has_a_known_grpc_status_and_a_message(error: type[MeshError
 
 @pytest.mark.parametrize("error", BY_CODE.values(), ids=BY_CODE)
 def test_only_what_may_mend_by_itself_asks_to_be_tried_again(error: type[MeshError]) -> None:
-    assert error.retryable == (error.retry_after_seconds is not None) == (error.http_status in (503, 504))
+    mends = error.http_status in (503, 504) or error.code == "rate_limited"
+    assert error.retryable == (error.retry_after_seconds is not None) == mends
 
 
 @pytest.mark.parametrize("error", BY_CODE.values(), ids=BY_CODE)

@@ -1,0 +1,109 @@
+"""Who comes in, before anything of a request is read or done: its address, its key, the key's rate, its grant; a pair also its month.
+
+What is refused here costs nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from aiohttp import web
+
+from gateway.access import Access, Caller
+from gateway.client_address import ClientAddresses
+from gateway.rate_limits import LIMITED, Limit, Rate, RateLimits, limit_fields, limit_of
+from gateway.usage_client import UsageClient
+from mesh import call
+from mesh.errors import MeshError, QuotaExceeded, RateLimited
+
+_log = logging.getLogger(__name__)
+
+_LIMITS: Final[web.RequestKey[list[Limit]]] = web.RequestKey("limits", list)
+_UNCOUNT_SECONDS: Final = 3.0
+
+
+class Admission:
+    def __init__(
+        self, access: Access, usage: UsageClient, rates: RateLimits, addresses: ClientAddresses, address_rate: Rate | None
+    ) -> None:
+        self._access = access
+        self._usage = usage
+        self._rates = rates
+        self._addresses = addresses
+        self._address_rate = address_rate
+
+    @asynccontextmanager
+    async def admit(self, request: web.Request, scope: str | None, *, asks_for_key: bool, is_pair: bool) -> AsyncIterator[Caller]:
+        """Enter it for a request, before its body is read: whose it is, where they may."""
+        await self._limit_address(request)
+        if not asks_for_key:
+            yield Caller()
+            return
+        caller = await self._access.caller(request.headers)
+        if caller.rate is not None:
+            note_limits(request, [await self._rates.hit("key", caller.key_id, caller.rate)])
+        if scope is not None:
+            caller.require(scope)
+        if not is_pair:
+            yield caller
+            return
+        async with self._counted(request, caller):
+            yield caller
+
+    @asynccontextmanager
+    async def _counted(self, request: web.Request, caller: Caller) -> AsyncIterator[None]:
+        """A call of a pair endpoint, which counts unless it fails through our fault."""
+        try:
+            calls, month_start = await self._usage.count_call(caller.project)
+        except QuotaExceeded as refusal:
+            # Those clients know one code for it.
+            raise RateLimited(refusal.message, **refusal.details) from refusal
+        note_limits(request, calls)
+        try:
+            yield
+        except Exception as problem:
+            if _is_ours(problem):
+                await self._uncount(caller.project, month_start)
+            raise
+
+    async def _limit_address(self, request: web.Request) -> None:
+        if self._address_rate is not None:
+            name = self._addresses.name(request.remote, request.headers.getall("X-Forwarded-For", []))
+            note_limits(request, [await self._rates.hit("address", name, self._address_rate)])
+
+    async def _uncount(self, project: str, month_start: float) -> None:
+        # The time of the call itself may be what ran out.
+        call.begin(call.request_id(), _UNCOUNT_SECONDS)
+        try:
+            await self._usage.uncount_call(project, month_start)
+        except MeshError as problem:
+            _log.warning("a call that failed stays counted", extra={"problem": problem.code})
+
+
+def note_limits(request: web.Request, limits: Iterable[Limit]) -> None:
+    """They go into the answer's fields, whatever it will be; the one of the key's rate stays the last."""
+    known: list[Limit] = request.get(_LIMITS, [])
+    new = [*limits]
+    request[_LIMITS] = sorted((*known, *new), key=_is_rate)
+
+
+def answer_fields(request: web.Request, error: MeshError | None) -> dict[str, Any]:
+    """What the answer says of the limits that the request met; last, and so in X-RateLimit-*, the one that refused it."""
+    limits = request.get(_LIMITS, [])
+    refused = limit_of(error) if error else None
+    if refused is not None:
+        LIMITED.labels(refused.policy).inc()
+        limits = [*(limit for limit in limits if limit.policy != refused.policy), refused]
+    return limit_fields(limits)
+
+
+def _is_rate(limit: Limit) -> int:
+    return ("address", "key").index(limit.policy) + 1 if limit.policy in ("address", "key") else 0
+
+
+def _is_ours(problem: Exception) -> bool:
+    status = problem.http_status if isinstance(problem, MeshError) else problem.status if isinstance(problem, web.HTTPException) else 500
+    return status >= 500
