@@ -63,12 +63,9 @@ def joined(parts: Iterable[Postings]) -> Postings:
 
 
 def in_order(postings: Postings) -> Postings:
-    """By term, asset and position, each once."""
-    order = np.lexsort((postings.positions, postings.assets, postings.terms))
-    columns = (postings.terms[order], postings.assets[order], postings.positions[order])
-    is_new = np.ones(len(order), bool)
-    is_new[1:] = np.any([column[1:] != column[:-1] for column in columns], axis=0)
-    return Postings(*columns).where(is_new)
+    """By term; a stable sort, for it only merges what is in order piece by piece."""
+    order = np.argsort(postings.terms, kind="stable")
+    return Postings(postings.terms[order], postings.assets[order], postings.positions[order])
 
 
 def blocks(postings: Postings, first_asset: int) -> Iterator[Block]:

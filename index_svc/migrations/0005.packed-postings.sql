@@ -13,13 +13,22 @@ CREATE TABLE runs (
 CREATE INDEX ON runs (project, media_type);
 
 CREATE TABLE blocks (
-  run bigint NOT NULL REFERENCES runs ON DELETE CASCADE,
+  -- No foreign key: millions of rows come at once, and it would be asked for each.
+  run bigint NOT NULL,
   first_term bigint NOT NULL,
   pairs bytea NOT NULL,
   positions bytea,
   PRIMARY KEY (run, first_term)
 );
 ALTER TABLE blocks ALTER pairs SET STORAGE EXTERNAL, ALTER positions SET STORAGE EXTERNAL;
+
+CREATE FUNCTION delete_blocks() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  DELETE FROM blocks WHERE run = OLD.id;
+  RETURN NULL;
+END
+$$;
+CREATE TRIGGER runs_take_their_blocks_along AFTER DELETE ON runs FOR EACH ROW EXECUTE FUNCTION delete_blocks();
 
 -- The terms of assets that are in no run yet. Searches read them whole, so they are few.
 CREATE TABLE unpacked (

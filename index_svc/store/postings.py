@@ -25,22 +25,23 @@ _UNPACKED: Final = """
 SELECT asset, terms, positions FROM unpacked
  WHERE project = (SELECT number FROM projects WHERE id = %(project)s) AND media_type = %(media_type)s
 """
-# Subqueries with OFFSET are run one row at a time: no plan reads all blocks.
+# The block of each term in every large run, and small runs whole. LIMIT keeps every plan on the index.
 _BLOCKS: Final = """
-WITH given AS (
-  SELECT term FROM unnest(%(terms)s::bigint[]) AS given (term)
-), asked AS (
-  SELECT DISTINCT runs.id, runs.first_asset, found.first_term
-    FROM runs CROSS JOIN given CROSS JOIN LATERAL (
-      SELECT first_term FROM blocks WHERE run = runs.id AND first_term <= given.term ORDER BY first_term DESC LIMIT 1
-    ) AS found
-   WHERE runs.project = (SELECT number FROM projects WHERE id = %(project)s) AND runs.media_type = %(media_type)s
+WITH ours AS (
+  SELECT id, first_asset, postings <= %(small)s AS is_small FROM runs
+   WHERE project = (SELECT number FROM projects WHERE id = %(project)s) AND media_type = %(media_type)s
 )
-SELECT asked.first_asset, asked.first_term, found.pairs, found.positions
-  FROM asked CROSS JOIN LATERAL (
-    SELECT pairs, positions FROM blocks
-     WHERE run = asked.id AND first_term = asked.first_term AND octet_length(pairs) <= %(max_block_bytes)s OFFSET 0
+SELECT ours.id, ours.first_asset, found.first_term, found.pairs, found.positions
+  FROM ours CROSS JOIN unnest(%(terms)s::bigint[]) AS given (term) CROSS JOIN LATERAL (
+    SELECT first_term, pairs, positions FROM blocks WHERE run = ours.id AND first_term <= given.term ORDER BY first_term DESC LIMIT 1
   ) AS found
+ WHERE NOT ours.is_small AND octet_length(found.pairs) <= %(max_block_bytes)s
+UNION ALL
+SELECT ours.id, ours.first_asset, found.first_term, found.pairs, found.positions
+  FROM ours CROSS JOIN LATERAL (
+    SELECT first_term, pairs, positions FROM blocks WHERE run = ours.id ORDER BY first_term LIMIT %(small)s
+  ) AS found
+ WHERE ours.is_small AND octet_length(found.pairs) <= %(max_block_bytes)s
 """
 _NARROWED: Final = """
 SELECT number FROM assets
@@ -93,9 +94,11 @@ async def _read_postings(connection: Connection, about: dict[str, object], terms
         # First: what is packed meanwhile is read twice rather than never.
         await cursor.execute(_UNPACKED, about)
         unpacked = [blocks.of_asset(*row) for row in await cursor.fetchall()]
-        await cursor.execute(_BLOCKS, {**about, "terms": terms, "max_block_bytes": _MAX_BLOCK_BYTES})
-        placed = [PlacedBlock(first_asset, Block(*block)) for first_asset, *block in await cursor.fetchall()]
-    return blocks.joined([*unpacked, blocks.read_blocks(placed)])
+        small = len(terms) * blocks.BLOCK_POSTINGS
+        await cursor.execute(_BLOCKS, {**about, "terms": terms, "small": small, "max_block_bytes": _MAX_BLOCK_BYTES})
+        # Neighbouring terms lie in one block.
+        found = {(run, block[0]): PlacedBlock(first_asset, Block(*block)) for run, first_asset, *block in await cursor.fetchall()}
+    return blocks.joined([*unpacked, blocks.read_blocks(list(found.values()))])
 
 
 async def read_payloads(connection: Connection, project: UUID, numbers: Sequence[int]) -> dict[int, bytes]:

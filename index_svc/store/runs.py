@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 from psycopg.rows import class_row, tuple_row
 
 from index_svc import blocks
@@ -68,11 +70,11 @@ async def pack(connection: Connection, shelf: Shelf) -> bool:
             ") RETURNING asset, terms, positions",
             [shelf.project, shelf.media_type, _PACKED_AT_ONCE],
         )
-        found = blocks.in_order(blocks.joined([blocks.of_asset(*row) for row in await cursor.fetchall()]))
+        found = blocks.joined([blocks.of_asset(*row) for row in await cursor.fetchall()])
     if len(found):
         first_asset = int(found.assets.min())
         run = await _insert_run(connection, shelf, first_asset, len(found))
-        await _write(connection, run, first_asset, found)
+        await _write(connection, run, first_asset, await asyncio.to_thread(blocks.in_order, found))
     return True
 
 
@@ -101,16 +103,17 @@ async def merge(connection: Connection, shelf: Shelf, runs: Sequence[Run]) -> bo
         return True
     first_asset = min(run.first_asset for run in runs)
     merged = await _insert_run(connection, shelf, first_asset, 0)
+    is_there = await _is_there(connection, shelf, first_asset)
     written, rest = 0, blocks.joined(())
     for lower, upper in await _slices(connection, identities):
         found = blocks.joined([rest, await _read_slice(connection, runs, lower, upper)])
         is_in = np.ones(len(found), bool) if upper is None else found.terms < upper
         rest = found.where(~is_in)
-        alive = await _without_deleted(connection, blocks.in_order(found.where(is_in)))
+        is_in &= is_there[np.minimum(found.assets - first_asset, len(is_there) - 1)]
+        alive = await asyncio.to_thread(blocks.in_order, found.where(is_in))
         await _write(connection, merged, first_asset, alive)
         written += len(alive)
     await connection.execute("UPDATE runs SET postings = %s WHERE id = %s", [written, merged])
-    await connection.execute("DELETE FROM blocks WHERE run = ANY(%s)", [identities])
     await connection.execute("DELETE FROM runs WHERE id = ANY(%s)", [identities])
     return True
 
@@ -152,11 +155,18 @@ async def _read_slice(connection: Connection, runs: Sequence[Run], lower: int | 
         return blocks.read_blocks([PlacedBlock(first_assets[run], Block(*block)) for run, *block in await cursor.fetchall()])
 
 
-async def _without_deleted(connection: Connection, found: Postings) -> Postings:
-    numbers = np.unique(found.assets).tolist()
-    cursor = await connection.execute("SELECT number FROM assets WHERE number = ANY(%s)", [numbers])
-    there = [row["number"] for row in await cursor.fetchall()]
-    return found if len(there) == len(numbers) else found.where(np.isin(found.assets, there))
+async def _is_there(connection: Connection, shelf: Shelf, first_asset: int) -> NDArray[np.bool_]:
+    """By the number of the asset, from the first one on; what lies behind the last one is not there."""
+    async with connection.cursor(binary=True, row_factory=tuple_row) as cursor:
+        await cursor.execute(
+            "SELECT assets.number FROM assets JOIN projects ON projects.id = assets.project"
+            " WHERE projects.number = %s AND assets.media_type = %s AND assets.number >= %s",
+            [shelf.project, shelf.media_type, first_asset],
+        )
+        numbers = np.fromiter((number for (number,) in await cursor.fetchall()), np.int64) - first_asset
+    is_there = np.zeros(int(numbers.max(initial=-1)) + 2, bool)
+    is_there[numbers] = True
+    return is_there
 
 
 async def _write(connection: Connection, run: int, first_asset: int, found: Postings) -> None:

@@ -8,6 +8,7 @@ import random
 import pytest
 from psycopg.rows import tuple_row
 
+from index_svc import blocks
 from index_svc.blocks import Block, PlacedBlock, read_blocks
 from index_svc.packing import Packing
 from index_svc.records import Fingerprint
@@ -26,6 +27,7 @@ def _small_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sizes that a test fills in a moment; slices so small that terms lie across their edges."""
     monkeypatch.setattr(runs, "PACKED_FROM", 4 * TERMS)
     monkeypatch.setattr(runs, "_SLICE_POSTINGS", 200)
+    monkeypatch.setattr(blocks, "BLOCK_POSTINGS", 3)
 
 
 def drawn(seed: int, *, is_timed: bool = False) -> Fingerprint:
@@ -138,9 +140,9 @@ async def test_project_takes_its_blocks_with_it(library: Library, other: Library
     while await Packing(library.database).pack():
         pass
     async with library.database.transaction() as connection:
-        blocks = await count(connection, "blocks")
+        before = await count(connection, "blocks")
         await connection.execute("DELETE FROM assets WHERE project = %s", [library.project])
         await connection.execute("DELETE FROM jobs WHERE project = %s", [library.project])
         await connection.execute("DELETE FROM projects WHERE id = %s", [library.project])
-        assert 0 < await count(connection, "blocks") < blocks
+        assert 0 < await count(connection, "blocks") < before
         assert await count(connection, "runs") >= 1
