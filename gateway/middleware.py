@@ -57,7 +57,8 @@ async def watch(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 def finish(response: web.StreamResponse, method: str, route: str, code: str, started: float) -> None:
     """What every answer carries, and what is kept of it."""
-    response.headers.update(_HEADERS)
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
     response.headers["X-Request-Id"] = call.request_id()
     seconds = time.perf_counter() - started
     REQUESTS.labels(route, response.status, code).inc()

@@ -10,6 +10,7 @@ import msgspec
 from multidict import MultiDict
 
 from gateway import examples
+from gateway.code_samples import code_samples
 from gateway.routes import JSON, Errors, Key, Route
 from gateway.schemas import ErrorBody, error_body, read_body, read_query
 from gateway.settings import Settings
@@ -125,7 +126,7 @@ def document(routes: Iterable[Route], settings: Settings) -> Json:
     schemas["ErrorDetail"]["properties"]["code"]["enum"] = [error.code for error in _PUBLIC]
     paths: dict[str, Json] = defaultdict(dict)
     for route in routes:
-        paths[route.path][route.method.lower()] = _operation(route, has_auth=settings.auth)
+        paths[route.path][route.method.lower()] = _operation(route, settings)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -145,7 +146,7 @@ def document(routes: Iterable[Route], settings: Settings) -> Json:
     }
 
 
-def _operation(route: Route, *, has_auth: bool) -> Json:
+def _operation(route: Route, settings: Settings) -> Json:
     operation: Json = {
         "operationId": route.name,
         "tags": [_tag(route)],
@@ -153,8 +154,12 @@ def _operation(route: Route, *, has_auth: bool) -> Json:
         "description": _description(route),
         "parameters": _parameters(route),
         "responses": {str(route.status): _success(route), **_failures(route)},
-        "security": _security(route, has_auth=has_auth),
+        "security": _security(route, has_auth=settings.auth),
     }
+    if route.answer_type == JSON:
+        operation["x-codeSamples"] = code_samples(
+            route, settings.public_base_url.rstrip("/"), has_key=route.key is Key.ALWAYS or (route.key is Key.WITH_AUTH and settings.auth)
+        )
     if route.bodies:
         operation["requestBody"] = {"required": True, "content": {kind: _content(form, route) for kind, form in route.bodies.items()}}
     return operation
@@ -314,7 +319,9 @@ def _sentence(error: type[MeshError]) -> str:
 
 
 def _closed(schema: Json) -> Json:
-    """What is not in it is neither taken nor given; what must be there stands first."""
+    """What is not in it is neither taken nor given; what must be there stands first. All our words are strings."""
+    if "enum" in schema:
+        return {"type": "string", **schema}
     if "properties" not in schema:
         return schema
     properties = sorted(schema["properties"].items(), key=lambda item: item[0] not in schema["required"])
