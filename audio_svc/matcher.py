@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -13,6 +12,7 @@ import numpy as np
 from audio_svc import compare as pairwise
 from audio_svc.decode import SAMPLE_RATE, Sound, decode_audio
 from audio_svc.fingerprint import ALGORITHM, VERSION, detail, outline, read_outline, terms, terms_to_ask_for
+from mesh.container import map_file
 from mesh.errors import InvalidRequest
 from mesh.media import DETAIL, OUTLINE, Comparison, Coverage, Fingerprint, MatchOptions, MediaType, Segment, SoundTransform
 
@@ -21,10 +21,11 @@ def fingerprint(path: str, max_level: int, known: Fingerprint | None) -> tuple[F
     """The file's fingerprint up to `max_level`, built on what is `known` of it, and the milliseconds that each stage took."""
     started = decoded = time.perf_counter()
     if known is None:
-        data = Path(path).read_bytes()
-        sound = decode_audio(data)
+        with map_file(path) as data:
+            sound = decode_audio(data)
+            sha256 = hashlib.sha256(data).hexdigest()
         decoded = time.perf_counter()
-        known = _outlined(sound, data)
+        known = _outlined(sound, sha256)
     if max_level >= DETAIL and DETAIL not in known.layers:
         known = _detailed(known)
     finished = time.perf_counter()
@@ -42,7 +43,8 @@ def compare(query: Fingerprint, reference: Fingerprint, options: MatchOptions) -
 
 def explicit_hashes(path: str, known: Fingerprint) -> dict[str, str]:
     """The hashes that others speak, in lower-case hexadecimal: of the bytes."""
-    return {**known.hashes, "md5": hashlib.md5(Path(path).read_bytes(), usedforsecurity=False).hexdigest()}
+    with map_file(path) as data:
+        return {**known.hashes, "md5": hashlib.md5(data, usedforsecurity=False).hexdigest()}
 
 
 def search_terms(known: Fingerprint) -> Fingerprint:
@@ -69,7 +71,7 @@ def _same_bytes(one: Fingerprint) -> Comparison:
     return Comparison(1.0, segments=segments, sound_transform=SoundTransform(), coverage=Coverage(1.0, 1.0))
 
 
-def _outlined(sound: Sound, data: bytes) -> Fingerprint:
+def _outlined(sound: Sound, sha256: str) -> Fingerprint:
     layer = outline(sound)
     return Fingerprint(
         MediaType.AUDIO,
@@ -77,7 +79,7 @@ def _outlined(sound: Sound, data: bytes) -> Fingerprint:
         VERSION,
         {OUTLINE: layer},
         read_outline(layer).information,
-        hashes={"sha256": hashlib.sha256(data).hexdigest()},
+        hashes={"sha256": sha256},
         duration_seconds=sound.duration_seconds,
     )
 

@@ -1,18 +1,14 @@
-"""The door of audio_svc: everything it is made of, wired here and nowhere else."""
+"""The door of audio_svc: what it is made of, named here and nowhere else."""
 
 from __future__ import annotations
 
 from audio_svc import fingerprint, matcher
 from audio_svc.settings import Settings
 from matching import decision
-from mesh.fetching import FetcherClient
-from mesh.fingerprint_cache import FingerprintCache
-from mesh.matcher import Matcher, Room
-from mesh.matcher_servicer import MatcherServicer
+from mesh.matcher import Room
+from mesh.matcher_service import build_matcher
 from mesh.media import MediaType
 from mesh.server import Service
-from mesh.workers import WorkerPool
-from protos import matcher_pb2, matcher_pb2_grpc
 
 ROOM = Room(
     media_type=MediaType.AUDIO,
@@ -22,29 +18,11 @@ ROOM = Room(
     compare=matcher.compare,
     explicit_hashes=matcher.explicit_hashes,
     search_terms=matcher.search_terms,
+    warm_up=matcher.warm_up,
     is_match=decision.is_match,
     confidence_label=decision.confidence_label,
 )
 
 
 def build(settings: Settings) -> Service:
-    workers = WorkerPool(
-        "audio",
-        workers=settings.audio_workers,
-        max_waiting=2 * settings.audio_max_under_way,
-        memory_bytes=settings.audio_worker_memory_bytes,
-        preload=("audio_svc.matcher",),
-        warm_up=matcher.warm_up,
-    )
-    fetcher = FetcherClient(settings, settings.fetcher_address, MediaType.AUDIO)
-    cache = FingerprintCache(settings.audio_cache_bytes)
-    servicer = MatcherServicer(Matcher(ROOM, workers, fetcher, cache, settings.audio_max_under_way), MediaType.AUDIO)
-    return Service(
-        name="audio",
-        full_name=matcher_pb2.DESCRIPTOR.services_by_name["MatcherService"].full_name,
-        listen=settings.audio_listen or settings.audio_address,
-        metrics_port=settings.audio_metrics_port,
-        add_to_server=lambda server: matcher_pb2_grpc.add_MatcherServiceServicer_to_server(servicer, server),
-        resources=(workers, fetcher),
-        workers=workers,
-    )
+    return build_matcher(ROOM, settings)

@@ -1,24 +1,19 @@
-"""What can be set about audio_svc."""
+"""What can be set about audio_svc: what can be set about every matcher, with defaults of its own."""
 
 from __future__ import annotations
 
-import os
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from msgspec import Meta
 
-from mesh.settings import Count, MeshSettings, Port
+from mesh.settings import Count, MatcherSettings, Port
 
 
-class Settings(MeshSettings, frozen=True, kw_only=True):
-    # What others dial; AUDIO_LISTEN where what this service binds is something else.
-    audio_address: str = "unix:audio.sock"
-    audio_listen: str = ""
-    audio_metrics_port: Port = 9103
-    fetcher_address: str = "unix:fetcher.sock"
-    audio_workers: Count = os.cpu_count() or 1
-    # Pairs at once, before anything is fetched; more are `overloaded`. Each may hold 100 MB.
-    audio_max_under_way: Count = 16
-    audio_cache_bytes: Annotated[int, Meta(ge=0)] = 128 * 1024 * 1024
-    # What decoding one file may take above an idle worker.
-    audio_worker_memory_bytes: Annotated[int, Meta(ge=256 * 1024 * 1024)] = 512 * 1024 * 1024
+class Settings(MatcherSettings, frozen=True, kw_only=True):
+    medium: ClassVar[str] = "audio"
+
+    address: str = "unix:audio.sock"
+    metrics_port: Port = 9103
+    # Each pair may hold 100 MB of media.
+    max_under_way: Count = 16
+    worker_memory_bytes: Annotated[int, Meta(ge=256 * 1024 * 1024)] = 512 * 1024 * 1024

@@ -134,7 +134,7 @@ READINESS: Final[dict[str, Any]] = {
     "status": "ready",
     "services": {
         "image": {"status": "serving", "sandbox": "limits+landlock+seccomp"},
-        "video": {"status": "not_available"},
+        "video": {"status": "serving", "sandbox": "seccomp+landlock+limits"},
         "audio": {"status": "serving", "sandbox": "limits+landlock+seccomp"},
         "fetcher": {"status": "serving", "sandbox": "limits+landlock+seccomp"},
         "index": {"status": "serving", "sandbox": "none"},

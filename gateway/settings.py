@@ -19,7 +19,7 @@ class Settings(MeshSettings, frozen=True, kw_only=True):
     public_base_url: Annotated[str, Meta(pattern="^(https?://[^\\s?#]+)?$")] = ""
     # gRPC targets; empty where this mesh has no such service, or where it is not the gateway's to reach.
     image_address: str = "unix:image.sock"
-    video_address: str = ""
+    video_address: str = "unix:video.sock"
     audio_address: str = "unix:audio.sock"
     fetcher_address: str = "unix:fetcher.sock"
     index_address: str = "unix:index.sock"

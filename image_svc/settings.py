@@ -1,24 +1,18 @@
-"""What can be set about image_svc."""
+"""What can be set about image_svc: what can be set about every matcher, with defaults of its own."""
 
 from __future__ import annotations
 
-import os
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from msgspec import Meta
 
-from mesh.settings import Count, MeshSettings, Port
+from mesh.settings import Count, MatcherSettings, Port
 
 
-class Settings(MeshSettings, frozen=True, kw_only=True):
-    # What others dial; IMAGE_LISTEN where what this service binds is something else.
-    image_address: str = "unix:image.sock"
-    image_listen: str = ""
-    image_metrics_port: Port = 9101
-    fetcher_address: str = "unix:fetcher.sock"
-    image_workers: Count = os.cpu_count() or 1
-    # Pairs at once, before anything is fetched; more are `overloaded`.
-    image_max_under_way: Count = 32
-    image_cache_bytes: Annotated[int, Meta(ge=0)] = 128 * 1024 * 1024
-    # What decoding one file may take above an idle worker.
-    image_worker_memory_bytes: Annotated[int, Meta(ge=256 * 1024 * 1024)] = 768 * 1024 * 1024
+class Settings(MatcherSettings, frozen=True, kw_only=True):
+    medium: ClassVar[str] = "image"
+
+    address: str = "unix:image.sock"
+    metrics_port: Port = 9101
+    max_under_way: Count = 32
+    worker_memory_bytes: Annotated[int, Meta(ge=256 * 1024 * 1024)] = 768 * 1024 * 1024

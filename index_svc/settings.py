@@ -27,7 +27,7 @@ class Settings(MeshSettings, frozen=True, kw_only=True):
     # Candidates that a search compares at most.
     index_max_candidates: Annotated[int, Meta(ge=1, le=1000)] = 200
     image_address: str = "unix:image.sock"
-    video_address: str = ""
+    video_address: str = "unix:video.sock"
     audio_address: str = "unix:audio.sock"
 
     @property

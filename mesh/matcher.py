@@ -55,6 +55,7 @@ class Room:
     compare: Callable[[Fingerprint, Fingerprint, MatchOptions], Comparison | None]
     explicit_hashes: Callable[[str, Fingerprint], dict[str, str]]
     search_terms: Callable[[Fingerprint], Fingerprint]
+    warm_up: Callable[[], None]
     is_match: Callable[..., bool]
     confidence_label: Callable[[str, float], str]
 

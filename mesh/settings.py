@@ -1,6 +1,7 @@
 """Settings come from the environment, once, typed; every problem is reported together, by the variable's name.
 
-A field `gateway_port` is the variable GATEWAY_PORT. A service's class adds its own fields to MeshSettings.
+A field `gateway_port` is the variable GATEWAY_PORT. A service's class adds its own fields to MeshSettings; what all matchers have is in
+MatcherSettings, and `workers` of the image matcher is IMAGE_WORKERS.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Final, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -24,7 +25,7 @@ Count = Annotated[int, Meta(ge=1, le=1024)]
 # A unix socket's path ends at 107 characters; the longest of ours is fetcher.sock.
 _MAX_RUNTIME_PATH = 90
 # Higher than between the names of any two services' settings.
-_MISTYPED_LIKENESS = 0.88
+_MISTYPED_LIKENESS = 0.89
 _SWITCH = {"on": "true", "off": "false", "yes": "true", "no": "false"}
 
 Settings = TypeVar("Settings", bound="MeshSettings")
@@ -47,6 +48,11 @@ class MeshSettings(msgspec.Struct, frozen=True, kw_only=True):
     # Says that something else keeps strangers from TCP ports without TLS, such as a network policy.
     mesh_plaintext: bool = False
 
+    @classmethod
+    def variable(cls, field: str) -> str:
+        """What the field is called in the environment."""
+        return field.upper()
+
     @property
     def runtime_dir(self) -> Path:
         """Where the unix sockets lie."""
@@ -55,6 +61,31 @@ class MeshSettings(msgspec.Struct, frozen=True, kw_only=True):
             return run
         digest = hashlib.sha256(str(run).encode()).hexdigest()[:12]
         return Path(tempfile.gettempdir()) / f"mediamesh-{os.getuid()}-{digest}"
+
+
+class MatcherSettings(MeshSettings, frozen=True, kw_only=True):
+    """What every matcher reads."""
+
+    medium: ClassVar[str]
+
+    # What others dial; LISTEN where what this service binds is something else.
+    address: str
+    listen: str = ""
+    metrics_port: Port
+    fetcher_address: str = "unix:fetcher.sock"
+    workers: Count = os.cpu_count() or 1
+    # Pairs at once, before anything is fetched; more are `overloaded`.
+    max_under_way: Count
+    cache_bytes: Annotated[int, Meta(ge=0)] = 128 * 1024 * 1024
+    # What decoding one file may take above an idle worker.
+    worker_memory_bytes: Annotated[int, Meta(ge=256 * 1024 * 1024)]
+
+    @classmethod
+    def variable(cls, field: str) -> str:
+        return f"{cls.medium}_{field}".upper() if field in _OF_ONE_MATCHER else field.upper()
+
+
+_OF_ONE_MATCHER: Final = set(MatcherSettings.__struct_fields__) - set(MeshSettings.__struct_fields__) - {"fetcher_address"}
 
 
 class InvalidSettings(Exception):
@@ -66,7 +97,7 @@ def read_settings(settings_class: type[Settings], environment: Mapping[str, str]
     values: dict[str, Any] = {}
     problems = []
     for field in msgspec.structs.fields(settings_class):
-        variable = field.name.upper()
+        variable = settings_class.variable(field.name)
         text = environment.get(variable, "").strip()
         # Set but empty: no such thing where the setting is a text, else as if it were not set.
         if variable not in environment or (not text and field.type is not str):
@@ -90,7 +121,7 @@ def read_settings(settings_class: type[Settings], environment: Mapping[str, str]
 
 def unknown_variables(settings_class: type[MeshSettings], prefix: str, environment: Mapping[str, str] = os.environ) -> list[str]:
     """Variables that look like this service's own and are none: most likely a typing error."""
-    known = {field.name.upper() for field in msgspec.structs.fields(settings_class)}
+    known = {settings_class.variable(field.name) for field in msgspec.structs.fields(settings_class)}
     return sorted(
         name
         for name in environment

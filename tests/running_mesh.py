@@ -45,7 +45,7 @@ class RunningMesh:
         self._environment = {
             "FETCHER_ALLOW_NETWORKS": "127.0.0.0/8",
             "LOG_FORMAT": "json",
-            **{f"{name}_METRICS_PORT": "0" for name in ("GATEWAY", "IMAGE", "AUDIO", "FETCHER", "INDEX")},
+            **{f"{name}_METRICS_PORT": "0" for name in ("GATEWAY", "IMAGE", "VIDEO", "AUDIO", "FETCHER", "INDEX")},
             **environment,
         }
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import mmap
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import Final
 
 import numpy as np
 
+from mesh.container import map_file
 from mesh.errors import InvalidRequest
 from mesh.media import (
     DETAIL,
@@ -43,7 +42,7 @@ def fingerprint(path: str, max_level: int, known: Fingerprint | None) -> tuple[F
     film = Film.from_bytes(known.working) if known and known.working else None
     sha256 = ""
     if film is None:
-        with Path(path).open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        with map_file(path) as content:
             video = Video(content)
             frames = video.frames(FRAMES_PER_SECOND, max_side=FRAME_SIDE)
             film = record(frames, video.width, video.height, video.duration_seconds, is_still=False)
@@ -65,9 +64,8 @@ def compare(query: Fingerprint, reference: Fingerprint, options: MatchOptions) -
 
 def explicit_hashes(path: str, known: Fingerprint) -> dict[str, str]:
     """The hashes that others speak, in lower-case hexadecimal: of the bytes."""
-    with Path(path).open("rb") as file:
-        md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-    return {**known.hashes, "md5": md5}
+    with map_file(path) as content:
+        return {**known.hashes, "md5": hashlib.md5(content, usedforsecurity=False).hexdigest()}
 
 
 def search_terms(known: Fingerprint) -> Fingerprint:

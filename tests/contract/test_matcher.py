@@ -5,10 +5,12 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -16,6 +18,8 @@ import audio_svc.server
 import audio_svc.settings
 import image_svc.server
 import image_svc.settings
+import video_svc.server
+import video_svc.settings
 from mesh import client
 from mesh.errors import DurationTooLong, FileTooLarge, FingerprintMismatch, InvalidRequest, MeshError, NotAvailable, UnsupportedMedia
 from mesh.media_type import LIMITS
@@ -23,6 +27,7 @@ from mesh.server import Service, start_server
 from mesh.settings import MeshSettings
 from mesh.wire import media_type_from_proto
 from protos import matcher_pb2, matcher_pb2_grpc, media_pb2
+from tests import films
 from tests.pictures import encoded, photo
 from tests.recordings import recorded, silent_flac
 from tests.sounds import RATE, music, silence
@@ -55,7 +60,7 @@ def png_bomb() -> bytes:
 def image() -> Medium:
     return Medium(
         build=image_svc.server.build,  # type: ignore[arg-type]
-        settings=lambda **values: image_svc.settings.Settings(image_workers=1, **values),
+        settings=lambda **values: image_svc.settings.Settings(workers=1, **values),
         number=media_pb2.MEDIA_TYPE_IMAGE,
         original=encoded(photo(1), "JPEG"),
         copy=encoded(Image.fromarray(photo(1)).resize((400, 300)), "PNG"),
@@ -69,7 +74,7 @@ def audio() -> Medium:
     original = music(1, 10.0)
     return Medium(
         build=audio_svc.server.build,  # type: ignore[arg-type]
-        settings=lambda **values: audio_svc.settings.Settings(audio_workers=1, **values),
+        settings=lambda **values: audio_svc.settings.Settings(workers=1, **values),
         number=media_pb2.MEDIA_TYPE_AUDIO,
         original=recorded(original, "flac", rate=RATE),
         copy=recorded(0.5 * original, "mp3", rate=RATE),
@@ -79,7 +84,21 @@ def audio() -> Medium:
     )
 
 
-@pytest.fixture(scope="module", params=[image, audio], ids=lambda make: make.__name__)
+def video() -> Medium:
+    original = films.Film(1, 8.0)
+    return Medium(
+        build=video_svc.server.build,  # type: ignore[arg-type]
+        settings=lambda **values: video_svc.settings.Settings(workers=1, **values),
+        number=media_pb2.MEDIA_TYPE_VIDEO,
+        original=films.encoded(original),
+        copy=films.encoded(replace(original, width=240, height=180), "webm"),
+        other=films.encoded(films.Film(2, 8.0)),
+        blank=films.encoded(original, edit=np.zeros_like),
+        bomb=films.encoded(films.Film(1, 2.0, rate=Fraction(1)), "mkv", moments=[0.0, 36_000.0]),
+    )
+
+
+@pytest.fixture(scope="module", params=[image, audio, video], ids=lambda make: make.__name__)
 def medium(request: pytest.FixtureRequest) -> Medium:
     made: Medium = request.param()
     return made

@@ -399,13 +399,6 @@ def test_body_that_is_too_large_is_refused(project: Project) -> None:
     assert project.post("/v1/index/image/url", url="http://x", metadata={"a": "x" * 70_000}).code == "request_too_large"
 
 
-def test_medium_whose_matcher_is_not_here_waits_for_it(project: Project, photos: list[str]) -> None:
-    accepted = project.post("/v1/index/video/url", url=photos[0])
-    assert accepted.status == 202
-    assert project.post("/v1/search/video/url", url=photos[0]).code == "not_available"
-    assert project.request("DELETE", f"/v1/assets/{accepted.json['asset_id']}").status == 204
-
-
 def test_page_from_elsewhere_is_not_let_in(mesh: RunningMesh, project: Project) -> None:
     answer = mesh.request("GET", "/v1/assets", headers={"X-API-Key": project.key, "Origin": "https://example.com"})
     assert not [name for name in answer.headers if name.startswith("access-control-")]

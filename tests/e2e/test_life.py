@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import socket
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -12,7 +13,9 @@ import psutil
 import pytest
 
 from index_svc.keys import make_key
+from tests import films
 from tests.certificates import Authority
+from tests.index_client import new_project
 from tests.origin import Origin
 from tests.pictures import encoded, photo
 from tests.recordings import recorded
@@ -24,7 +27,7 @@ RECOVERY_SECONDS = 5.0
 
 @pytest.fixture
 def own_mesh(tmp_path: Path) -> RunningMesh:
-    return RunningMesh(tmp_path, IMAGE_WORKERS="1", AUDIO_WORKERS="1", GATEWAY_CLIENT_SECONDS="1")
+    return RunningMesh(tmp_path, IMAGE_WORKERS="1", VIDEO_WORKERS="1", AUDIO_WORKERS="1", GATEWAY_CLIENT_SECONDS="1")
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +45,15 @@ def processes_of(mesh: RunningMesh) -> dict[str, psutil.Process]:
     return {child.cmdline()[-1]: child for child in psutil.Process(mesh.process.pid).children()}
 
 
-@pytest.mark.parametrize("module", ["image_svc", "audio_svc", "fetcher_svc", "gateway"])
-def test_service_that_dies_is_started_again(own_mesh: RunningMesh, picture: str, sound: str, module: str) -> None:
-    pair = (sound, sound, "audio") if module == "audio_svc" else (picture, picture, "image")
+@pytest.fixture(scope="module")
+def film(origin: Origin) -> str:
+    return origin.serve("life.mp4", films.encoded(films.Film(3)))
+
+
+@pytest.mark.parametrize("module", ["image_svc", "video_svc", "audio_svc", "fetcher_svc", "gateway"])
+def test_service_that_dies_is_started_again(own_mesh: RunningMesh, picture: str, film: str, sound: str, module: str) -> None:
+    asset, medium = {"audio_svc": (sound, "audio"), "video_svc": (film, "video")}.get(module, (picture, "image"))
+    pair = (asset, asset, medium)
     with own_mesh as mesh:
         assert mesh.match(*pair).status == 200
         processes_of(mesh)[module].kill()
@@ -84,13 +93,29 @@ def test_second_mesh_runs_beside_the_first(mesh: RunningMesh, tmp_path: Path, pi
         assert second.match(picture, picture).status == mesh.match(picture, picture).status == 200
 
 
-def test_service_whose_address_is_empty_is_not_started(tmp_path: Path, picture: str) -> None:
-    with RunningMesh(tmp_path, IMAGE_WORKERS="1", AUDIO_ADDRESS="") as mesh:
-        assert "audio_svc" not in processes_of(mesh)
-        assert mesh.get("/readyz").json["services"]["audio"] == {"status": "not_available"}
-        answer = mesh.match(picture, picture, "audio")
-        assert (answer.status, answer.code) == (503, "not_available")
-        assert mesh.match(picture, picture).status == 200
+@pytest.fixture(scope="module")
+def small_mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningMesh]:
+    """One that matches images alone."""
+    with RunningMesh(tmp_path_factory.mktemp("small"), IMAGE_WORKERS="1", AUDIO_ADDRESS="", VIDEO_ADDRESS="") as mesh:
+        yield mesh
+
+
+@pytest.mark.parametrize("medium", ["audio", "video"])
+def test_service_whose_address_is_empty_is_not_started_and_is_said_to_be_absent(small_mesh: RunningMesh, picture: str, medium: str) -> None:
+    assert f"{medium}_svc" not in processes_of(small_mesh)
+    assert small_mesh.get("/readyz").json["services"][medium] == {"status": "not_available"}
+    answer = small_mesh.match(picture, picture, medium)
+    assert (answer.status, answer.code) == (503, "not_available")
+    assert int(answer.headers["retry-after"]) > 0
+    assert small_mesh.match(picture, picture).status == 200
+
+
+def test_medium_whose_matcher_is_absent_is_indexed_when_it_comes_and_not_searched(small_mesh: RunningMesh, picture: str) -> None:
+    project = new_project(small_mesh)
+    accepted = project.post("/v1/index/video/url", url=picture)
+    assert accepted.status == 202
+    assert project.post("/v1/search/video/url", url=picture).code == "not_available"
+    assert project.request("DELETE", f"/v1/assets/{accepted.json['asset_id']}").status == 204
 
 
 def test_second_mesh_on_the_same_data_folder_is_refused_with_a_reason(mesh: RunningMesh) -> None:
@@ -174,29 +199,32 @@ def _timed_match(mesh: RunningMesh, source: str, target: str) -> float:
     return time.perf_counter() - started
 
 
-def test_metrics_of_every_service_are_on_a_port_of_their_own(tmp_path: Path, picture: str, sound: str) -> None:
-    ports = {name: free_port() for name in ("GATEWAY", "IMAGE", "AUDIO", "FETCHER")}
+def test_metrics_of_every_service_are_on_a_port_of_their_own(tmp_path: Path, picture: str, film: str, sound: str) -> None:
+    ports = {name: free_port() for name in ("GATEWAY", "IMAGE", "VIDEO", "AUDIO", "FETCHER")}
     with RunningMesh(
         tmp_path, IMAGE_WORKERS="1", AUDIO_WORKERS="1", **{f"{name}_METRICS_PORT": str(port) for name, port in ports.items()}
     ) as mesh:
         mesh.match(picture, picture)
+        mesh.match(film, film, "video")
         mesh.match(sound, sound, "audio")
         pages = {name: urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5).read().decode() for name, port in ports.items()}
     assert 'mediamesh_http_requests_total{code="ok",route="/image/match",status="200"} 1.0' in pages["GATEWAY"]
     assert 'mediamesh_results_total{confidence="high",media_type="image"} 1.0' in pages["IMAGE"]
+    assert 'mediamesh_results_total{confidence="high",media_type="video"} 1.0' in pages["VIDEO"]
     assert 'mediamesh_results_total{confidence="high",media_type="audio"} 1.0' in pages["AUDIO"]
-    assert 'mediamesh_calls_total{code="ok",method="Fetch"} 4.0' in pages["FETCHER"]
+    assert 'mediamesh_calls_total{code="ok",method="Fetch"} 6.0' in pages["FETCHER"]
     assert not any("127.0.0.1:" in page or "life." in page for page in pages.values())
 
 
-def test_whole_mesh_speaks_mutual_tls_over_tcp_where_it_is_told_to(tmp_path: Path, picture: str, sound: str) -> None:
+def test_whole_mesh_speaks_mutual_tls_over_tcp_where_it_is_told_to(tmp_path: Path, picture: str, film: str, sound: str) -> None:
     authority = Authority(tmp_path)
     certificate, key = authority.issue("mesh")
-    addresses = {f"{name}_ADDRESS": f"127.0.0.1:{free_port()}" for name in ("IMAGE", "AUDIO", "FETCHER", "INDEX")}
+    addresses = {f"{name}_ADDRESS": f"127.0.0.1:{free_port()}" for name in ("IMAGE", "VIDEO", "AUDIO", "FETCHER", "INDEX")}
     with RunningMesh(
         tmp_path, IMAGE_WORKERS="1", AUDIO_WORKERS="1", MESH_TLS_CERT=certificate, MESH_TLS_KEY=key, MESH_TLS_CA=authority.file, **addresses
     ) as mesh:
         assert mesh.match(picture, picture).status == 200
+        assert mesh.match(film, film, "video").status == 200
         assert mesh.match(sound, sound, "audio").status == 200
         assert mesh.get("/v1/assets").code == "unauthorized"
         assert mesh.request("GET", "/v1/assets", headers={"X-API-Key": make_key().text}).code == "unauthorized"

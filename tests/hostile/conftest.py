@@ -50,4 +50,4 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         assert not surprises, surprises[:3]
 
 
-METRICS_PORTS = {"GATEWAY": 9100, "IMAGE": 9101, "AUDIO": 9103, "FETCHER": 9104, "INDEX": 9105}
+METRICS_PORTS = {"GATEWAY": 9100, "IMAGE": 9101, "VIDEO": 9102, "AUDIO": 9103, "FETCHER": 9104, "INDEX": 9105}

@@ -16,6 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
+from tests import films
 from tests.hostile.processes import cpu_seconds, service, services, workers
 from tests.origin import Origin
 from tests.pictures import encoded, photo
@@ -29,7 +30,7 @@ CLIENTS = 3
 QUIET_ANSWERS = 10
 """So many right answers in a row to each client, and all is well again."""
 
-MODULES = ("image_svc", "audio_svc", "fetcher_svc", "gateway")
+MODULES = ("image_svc", "video_svc", "audio_svc", "fetcher_svc", "gateway")
 
 Pair = tuple[str, str, str]
 """Two URLs, and what they are."""
@@ -38,7 +39,7 @@ Pair = tuple[str, str, str]
 @pytest.fixture(scope="module")
 def hurt(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningMesh]:
     with RunningMesh(
-        tmp_path_factory.mktemp("faults"), IMAGE_WORKERS="2", AUDIO_WORKERS="1", GATEWAY_MATCH_SECONDS=str(MATCH_SECONDS)
+        tmp_path_factory.mktemp("faults"), IMAGE_WORKERS="2", VIDEO_WORKERS="1", AUDIO_WORKERS="1", GATEWAY_MATCH_SECONDS=str(MATCH_SECONDS)
     ) as mesh:
         yield mesh
 
@@ -49,9 +50,11 @@ def golden(hurt: RunningMesh, origin: Origin) -> dict[Pair, Any]:
     urls = [origin.serve(f"fault-{seed}.jpg", encoded(photo(seed, 320, 240), "JPEG")) for seed in (1, 1, 2)]
     urls.append(origin.serve("fault-copy.webp", encoded(photo(1, 320, 240), "WEBP", quality=60)))
     sounds = [origin.serve(f"fault-{seed}.mp3", recorded(music(seed, 2.0), "mp3", rate=RATE)) for seed in (1, 2)]
+    reels = [origin.serve(f"fault-{seed}.mp4", films.encoded(films.Film(seed, 2.0))) for seed in (1, 2)]
     pairs = [
         *((one, two, "image") for one in urls for two in urls),
         *((sounds[0], two, "audio") for two in sounds),
+        *((reels[0], two, "video") for two in reels),
     ]
     return {pair: envelope(hurt.match(*pair)) for pair in pairs}
 

@@ -13,6 +13,7 @@ import fetcher_svc.settings
 import gateway.settings
 import image_svc.settings
 import index_svc.settings
+import video_svc.settings
 from mesh.errors import BY_CODE
 from mesh.settings import MeshSettings
 from tests.running_mesh import ROOT
@@ -22,12 +23,13 @@ SETTINGS = (
     gateway.settings.Settings,
     image_svc.settings.Settings,
     audio_svc.settings.Settings,
+    video_svc.settings.Settings,
     fetcher_svc.settings.Settings,
     index_svc.settings.Settings,
 )
 SHOWN_IN_WORDS = {
-    **{f"{service}_workers": "one a processor" for service in ("image", "audio")},
-    **{f"{service}_listen": "as the address" for service in ("image", "audio", "fetcher", "index")},
+    **{f"{service}_WORKERS": "one a processor" for service in ("IMAGE", "AUDIO", "VIDEO")},
+    **{f"{service}_LISTEN": "as the address" for service in ("IMAGE", "AUDIO", "VIDEO", "FETCHER", "INDEX")},
 }
 
 
@@ -55,17 +57,17 @@ def shown(value: object) -> str:
 def test_every_setting_is_documented_with_its_default(settings: type[MeshSettings]) -> None:
     table = documented()
     for field in msgspec.structs.fields(settings):
-        expected = SHOWN_IN_WORDS.get(field.name, shown(field.default))
-        assert table.get(field.name.upper()) == expected, field.name
+        variable = settings.variable(field.name)
+        assert table.get(variable) == SHOWN_IN_WORDS.get(variable, shown(field.default)), variable
 
 
 def test_no_setting_is_documented_that_does_not_exist() -> None:
-    known = {field.name.upper() for settings in SETTINGS for field in msgspec.structs.fields(settings)}
+    known = {settings.variable(field.name) for settings in SETTINGS for field in msgspec.structs.fields(settings)}
     assert set(documented()) <= known
 
 
 def test_default_of_workers_is_one_a_processor() -> None:
-    assert image_svc.settings.Settings().image_workers == audio_svc.settings.Settings().audio_workers == os.cpu_count()
+    assert {room.settings.Settings().workers for room in (image_svc, audio_svc, video_svc)} == {os.cpu_count()}
 
 
 @pytest.mark.parametrize("error", BY_CODE.values(), ids=BY_CODE)

@@ -7,9 +7,12 @@ import msgspec
 import pytest
 from msgspec import Meta
 
+import audio_svc.settings
 import fetcher_svc.settings
 import gateway.settings
 import image_svc.settings
+import index_svc.settings
+import video_svc.settings
 from mesh.settings import InvalidSettings, MeshSettings, Port, make_runtime_dir, read_settings, unknown_variables
 
 
@@ -37,10 +40,20 @@ def test_empty_variable_means_the_default_for_a_number_and_nothing_for_a_text() 
 
 
 def test_other_services_settings_are_not_taken_for_mistyped_ones() -> None:
-    classes = (gateway.settings.Settings, image_svc.settings.Settings, fetcher_svc.settings.Settings)
-    everything = {field.name.upper(): "x" for settings in classes for field in msgspec.structs.fields(settings)}
+    rooms = (gateway, image_svc, video_svc, audio_svc, fetcher_svc, index_svc)
+    classes = [room.settings.Settings for room in rooms]
+    everything = {settings.variable(field.name): "x" for settings in classes for field in msgspec.structs.fields(settings)}
     for settings in classes:
         assert unknown_variables(settings, "NONE_", everything) == []
+
+
+def test_what_all_matchers_have_is_set_for_each_by_its_name() -> None:
+    environment = {"IMAGE_WORKERS": "3", "VIDEO_WORKERS": "many", "IMAGE_ADDRESS": "a:1", "FETCHER_ADDRESS": "b:2", "WORKERS": "9"}
+    settings = read_settings(image_svc.settings.Settings, environment)
+    assert (settings.workers, settings.address, settings.fetcher_address) == (3, "a:1", "b:2")
+    assert unknown_variables(image_svc.settings.Settings, "IMAGE_", {"IMAGE_WORKRES": "1", "IMAGE_WORKERS": "1"}) == ["IMAGE_WORKRES"]
+    with pytest.raises(InvalidSettings, match="VIDEO_WORKERS='many'"):
+        read_settings(video_svc.settings.Settings, environment)
 
 
 @pytest.mark.parametrize(("text", "is_on"), [("on", True), ("true", True), ("1", True), ("off", False), ("False", False), ("0", False)])
