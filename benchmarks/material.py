@@ -17,11 +17,11 @@ from typing import Final
 from PIL import Image
 
 from image_svc import matcher
-from image_svc.decode import decode_image
 from mesh.errors import MeshError
 from mesh.media import DETAIL, Comparison, Fingerprint, MatchOptions
 from mesh.media_file import MediaFile
 from mesh.media_type import SNIFF_BYTES, sniff
+from stills import decode_image
 from tests import edits
 from tests.edits import Edit, as_file
 from tests.pictures import encoded, photo

@@ -16,11 +16,11 @@ import numpy as np
 import pdqhash
 from numpy.typing import NDArray
 
-from image_svc.decode import Picture
 from matching.local_features import Constellation, extract, pack, unpack
 from matching.pyramid import Pyramid
 from matching.terms import code_terms, feature_terms
 from mesh.errors import FingerprintMismatch, InvalidRequest
+from stills import Picture
 
 ALGORITHM: Final = "mediamesh-image"
 VERSION: Final = 1

@@ -15,10 +15,10 @@ import pdqhash
 from PIL import Image
 
 from image_svc import compare as pairwise
-from image_svc.decode import Picture, decode_image
 from image_svc.fingerprint import ALGORITHM, CANONICAL_SIDE, VERSION, Canonical, canonical, detail, outline, read_outline, terms
 from mesh.errors import InvalidRequest
 from mesh.media import DETAIL, OUTLINE, Box, Comparison, Coverage, Fingerprint, MatchOptions, MediaType, Region, Transform, Transforms
+from stills import Picture, decode_image
 
 _WHOLE: Final = Box(0.0, 0.0, 1.0, 1.0)
 SAME_BYTES: Final = Comparison(1.0, regions=(Region(_WHOLE, _WHOLE, 1.0),), transform=Transform(crop=_WHOLE), coverage=Coverage(1.0, 1.0))

@@ -12,9 +12,9 @@ import pytest
 
 from image_svc.compare import compare
 from image_svc.compare.evidence import CURVE
-from image_svc.decode import Picture
 from image_svc.fingerprint import canonical, detail, outline
 from mesh.media import DETAIL, OUTLINE, Box, Comparison, Coverage
+from stills import Picture
 from tests.pictures import Pixels, cut_out, flattened, photo
 
 Layers = dict[int, bytes]

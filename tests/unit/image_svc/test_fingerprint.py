@@ -14,7 +14,6 @@ import pdqhash
 import pytest
 
 from image_svc import matcher
-from image_svc.decode import Picture
 from image_svc.fingerprint import (
     CANONICAL_SIDE,
     MAX_FEATURES,
@@ -30,6 +29,7 @@ from image_svc.fingerprint import (
 )
 from mesh.errors import FingerprintMismatch, InvalidRequest
 from mesh.media import DETAIL
+from stills import Picture
 from tests.pictures import FORMATS, Pixels, photo
 
 

@@ -26,9 +26,9 @@ from PIL import (
     TiffImagePlugin,
 )
 
-from image_svc.decode.container import JPEG_FRAME_MARKERS, jpeg_segments
-from image_svc.decode.deep_jpeg import read_deep_jpeg, with_8_bits
 from mesh.errors import FileTooLarge, UnsupportedMedia
+from stills.container import JPEG_FRAME_MARKERS, jpeg_segments
+from stills.deep_jpeg import read_deep_jpeg, with_8_bits
 
 MAX_PIXELS: Final = 50_000_000
 MAX_SIDE_PIXELS: Final = 16_384

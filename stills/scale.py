@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from image_svc.decode.colour import Pixels, as_plain, white_level
-from image_svc.decode.frame import Frame
+from stills.colour import Pixels, as_plain, white_level
+from stills.frame import Frame
 
 STRIP_PIXELS: Final = 4_000_000
 

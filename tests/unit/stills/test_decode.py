@@ -1,4 +1,4 @@
-"""What image_svc.decode promises of every type: the same picture out of each, or a refusal that says why."""
+"""What stills promises of every type: the same picture out of each, or a refusal that says why."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageCms
 
-from image_svc.decode import Pixels, decode_image
 from mesh.errors import FileTooLarge, MeshError, UnsupportedMedia
+from stills import Pixels, decode_image
 from tests.pictures import FORMATS, cut_out, encoded, flattened, photo
 
 PHOTO: Final = photo(1, 200, 150)

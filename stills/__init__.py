@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from image_svc.decode.colour import Pixels, as_rgb
-from image_svc.decode.container import check_container
-from image_svc.decode.frame import read_frame
-from image_svc.decode.scale import reduce_to, upright
 from mesh.errors import FileTooLarge, MeshError, UnsupportedMedia
 from mesh.media import MediaType
 from mesh.media_type import SNIFF_BYTES, accepts, sniff
+from stills.colour import Pixels, as_rgb
+from stills.container import check_container
+from stills.frame import read_frame
+from stills.scale import reduce_to, upright
 
 __all__ = ["Picture", "Pixels", "decode_image"]
 
