@@ -17,7 +17,7 @@ from fetcher_svc.patience import Patience
 from mesh.errors import FileTooLarge, MeshError, UnsupportedMedia
 from mesh.media import MediaType
 from mesh.media_file import MediaFile, MediaPath
-from mesh.media_type import LIMITS, MEBIBYTE, SNIFF_BYTES, accepts, sniff
+from mesh.media_type import LIMITS, MEBIBYTE, SNIFF_BYTES, accepts, limited_as, sniff
 
 CHUNK_BYTES: Final = 256 * 1024
 SPOOLED_CHUNK_BYTES: Final = MEBIBYTE
@@ -62,8 +62,10 @@ class Fetcher:
                 _refuse_declared_size(answer, media_type)
                 first_bytes = await _read_first(answer, media_type)
                 content_type = _recognize(first_bytes, media_type)
-                make_parts = _pass_on if media_type is MediaType.IMAGE else self._probe_first
-                async with aclosing(make_parts(answer, first_bytes, content_type, media_type)) as parts:
+                kind = limited_as(media_type, content_type)
+                _refuse_declared_size(answer, kind)
+                make_parts = _pass_on if kind is MediaType.IMAGE else self._probe_first
+                async with aclosing(make_parts(answer, first_bytes, content_type, kind)) as parts:
                     async for part in parts:
                         yield part
 

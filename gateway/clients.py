@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from dataclasses import replace
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -12,8 +13,8 @@ from gateway.index_client import IndexClient
 from gateway.settings import Settings
 from gateway.usage_client import UsageClient
 from mesh import client
-from mesh.errors import NotAvailable
-from mesh.media import MatchOptions, MatchResult, MediaType
+from mesh.errors import MeshError, NotAvailable
+from mesh.media import Include, MatchOptions, MatchResult, MediaType
 from mesh.server import SANDBOX_HEALTH_PREFIX, SANDBOX_PARTS
 from mesh.wire import options_to_proto, result_from_proto
 from protos import matcher_pb2, matcher_pb2_grpc
@@ -54,6 +55,26 @@ class Mesh:
         request = matcher_pb2.MatchRequest(source_url=source_url, target_url=target_url, options=options_to_proto(options))
         response = await client.ask(stub.Match, request)
         return result_from_proto(response.result)
+
+    async def match_with_sound(
+        self, medium: MediaType, source_url: str, target_url: str, options: MatchOptions
+    ) -> tuple[MatchResult, MatchResult | MeshError | None]:
+        """The same, and where the options include the sound of films, what the audio matcher says of it meanwhile: another witness."""
+        options, is_heard = replace(options, include=options.include - {Include.AUDIO}), Include.AUDIO in options.include
+        if medium is not MediaType.VIDEO or not is_heard:
+            return await self.match(medium, source_url, target_url, options), None
+        hearing = asyncio.create_task(self._hear(source_url, target_url, options))
+        try:
+            return await self.match(medium, source_url, target_url, options), await hearing
+        finally:
+            hearing.cancel()
+            await asyncio.wait((hearing,))
+
+    async def _hear(self, source_url: str, target_url: str, options: MatchOptions) -> MatchResult | MeshError:
+        try:
+            return await self.match(MediaType.AUDIO, source_url, target_url, options)
+        except MeshError as problem:
+            return problem
 
     @property
     def index(self) -> IndexClient:

@@ -29,7 +29,8 @@ PAIR_DESCRIPTION: Final = {
     ),
     MediaType.VIDEO: (
         "MP4, MOV, WebM, Matroska, AVI, MPEG-TS or FLV, at most 100 MB and 180 s each. `matched_segments` says which seconds of the source "
-        "lie where in the target."
+        "lie where in the target. Either may be an image, as a film of one frame: then the segment says when the other shows it, and is "
+        'empty on the side of the image. `include: ["audio"]` adds what `/audio/match` answers to the same request, or its error.'
     ),
     MediaType.AUDIO: (
         "MP3, AAC, M4A, Ogg Vorbis, Opus, FLAC, WAV, AIFF or WMA, or the sound track of a film, at most 50 MB and 300 s each. "
@@ -134,7 +135,7 @@ READINESS: Final[dict[str, Any]] = {
     "status": "ready",
     "services": {
         "image": {"status": "serving", "sandbox": "limits+landlock+seccomp"},
-        "video": {"status": "serving", "sandbox": "seccomp+landlock+limits"},
+        "video": {"status": "serving", "sandbox": "limits+landlock+seccomp"},
         "audio": {"status": "serving", "sandbox": "limits+landlock+seccomp"},
         "fetcher": {"status": "serving", "sandbox": "limits+landlock+seccomp"},
         "index": {"status": "serving", "sandbox": "none"},

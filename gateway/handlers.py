@@ -27,6 +27,7 @@ from gateway.schemas import (
     read_body,
 )
 from matching.decision import CUTOFFS
+from mesh import call
 from mesh.errors import InvalidRequest, NotAvailable, RequestTooLarge, UnsupportedContentType
 from mesh.media import MediaType
 from mesh.media_type import LIMITS
@@ -51,8 +52,9 @@ def match(medium: MediaType) -> Handler:
         started = time.perf_counter()
         settings = request.app[SETTINGS]
         wanted = read_body(await read_json_body(request, settings.gateway_client_seconds), MatchRequest)
-        result = await request.app[MESH].match(medium, wanted.source_url, wanted.target_url, wanted.options())
-        response = json_response(match_body(result, wanted.include, has_label_none=settings.confidence_none))
+        result, sound = await request.app[MESH].match_with_sound(medium, wanted.source_url, wanted.target_url, wanted.options())
+        body = match_body(result, wanted.include, has_label_none=settings.confidence_none, sound=sound, request_id=call.request_id())
+        response = json_response(body)
         add_timing(response, result.timings, started)
         return response
 

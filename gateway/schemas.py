@@ -65,13 +65,14 @@ class RegionBody(msgspec.Struct, kw_only=True):
 
 
 class TransformBody(msgspec.Struct, kw_only=True):
-    """Of pictures the first five, of sounds the last two: what either can be changed by."""
+    """Of pictures the first five, of films these and their speed, of sounds the last two: what each can be changed by."""
 
     mirrored: bool | UnsetType = UNSET
     rotation_degrees: float | UnsetType = UNSET
     scale: float | UnsetType = UNSET
     matrix: list[float] | UnsetType = UNSET
     crop: BoxBody | UnsetType | None = UNSET
+    speed: Annotated[float, Meta(gt=0)] | UnsetType | None = UNSET
     pitch_semitones: float | UnsetType = UNSET
     tempo: float | UnsetType = UNSET
 
@@ -84,6 +85,29 @@ class CoverageBody(msgspec.Struct, kw_only=True):
 class HashesBody(msgspec.Struct, kw_only=True):
     source: dict[str, str]
     target: dict[str, str]
+
+
+class ErrorDetail(msgspec.Struct, kw_only=True):
+    code: str
+    message: str
+    request_id: str
+    details: dict[str, str] | UnsetType = UNSET
+
+
+class SoundBody(msgspec.Struct, kw_only=True):
+    """What POST /audio/match answers to the same request: its fields, or `error` alone, as where there is no sound track."""
+
+    match: bool | UnsetType = UNSET
+    confidence: Literal["none", "low", "medium", "high"] | UnsetType = UNSET
+    similarity_score: Score | UnsetType = UNSET
+    processing_time_ms: int | UnsetType = UNSET
+    media_type: Literal["audio"] | UnsetType = UNSET
+    matched_segments: list[SegmentBody] | UnsetType = UNSET
+    regions: list[RegionBody] | UnsetType = UNSET
+    transform: TransformBody | UnsetType | None = UNSET
+    coverage: CoverageBody | UnsetType = UNSET
+    hashes: HashesBody | UnsetType = UNSET
+    error: ErrorDetail | UnsetType = UNSET
 
 
 class MatchBody(msgspec.Struct, kw_only=True):
@@ -99,7 +123,7 @@ class MatchBody(msgspec.Struct, kw_only=True):
     transform: TransformBody | UnsetType | None = UNSET
     coverage: CoverageBody | UnsetType = UNSET
     hashes: HashesBody | UnsetType = UNSET
-    audio: UnsetType | None = UNSET
+    audio: SoundBody | UnsetType | None = UNSET
 
 
 class HealthBody(msgspec.Struct, kw_only=True):
@@ -137,13 +161,6 @@ class MediumBody(msgspec.Struct, kw_only=True):
 
 class ConfigBody(msgspec.Struct, kw_only=True):
     media: dict[MediaType, MediumBody]
-
-
-class ErrorDetail(msgspec.Struct, kw_only=True):
-    code: Annotated[str, Meta(description="Stable; made for programs.")]
-    message: Annotated[str, Meta(description="Made for people; its wording may change.")]
-    request_id: Annotated[str, Meta(description="The answer's X-Request-Id, which stands in the log of every service.")]
-    details: dict[str, str] | UnsetType = UNSET
 
 
 class ErrorBody(msgspec.Struct, kw_only=True):
@@ -219,8 +236,10 @@ def _refuse_doubles(body: bytes) -> None:
     json.loads(body, object_pairs_hook=check)
 
 
-def match_body(result: MatchResult, include: list[Include], *, has_label_none: bool) -> MatchBody:
-    """The envelope of a result."""
+def match_body(
+    result: MatchResult, include: list[Include], *, has_label_none: bool, sound: MatchResult | MeshError | None = None, request_id: str = ""
+) -> MatchBody:
+    """The envelope of a result; `sound` is what was found out about the sound tracks, where they were asked about."""
     body = MatchBody(
         match=result.match,
         confidence="low" if result.confidence == "none" and not has_label_none else result.confidence.value,
@@ -238,13 +257,26 @@ def match_body(result: MatchResult, include: list[Include], *, has_label_none: b
     if Include.HASHES in include and result.hashes:
         body.hashes = HashesBody(source=result.hashes[0], target=result.hashes[1])
     if Include.AUDIO in include:
-        body.audio = None
+        body.audio = _sound_body(sound, include, has_label_none=has_label_none, request_id=request_id)
     return body
+
+
+def _sound_body(
+    sound: MatchResult | MeshError | None, include: list[Include], *, has_label_none: bool, request_id: str
+) -> SoundBody | None:
+    if sound is None:
+        return None
+    if isinstance(sound, MeshError):
+        return SoundBody(error=error_body(sound, request_id).error)
+    body = match_body(sound, [word for word in include if word is not Include.AUDIO], has_label_none=has_label_none)
+    return SoundBody(**{field: getattr(body, field) for field in SoundBody.__struct_fields__ if field != "error"})
 
 
 def _transform_body(result: MatchResult) -> TransformBody | None:
     """What was done to the picture, to the sound, or to both, in one object."""
     body = msgspec.convert(result.transform, TransformBody | None, from_attributes=True)
+    if body and result.media_type is not MediaType.VIDEO:
+        body.speed = UNSET
     if result.sound_transform is None:
         return body
     body = body or TransformBody()

@@ -102,13 +102,16 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class Transform:
-    """What was done to the source to make the target: mirrored, then turned clockwise, then scaled."""
+    """What was done to the source to make the target: mirrored, then turned clockwise, then scaled.
+
+    `speed`, of films: above 1 where the target is faster, None where there is no time."""
 
     mirrored: bool = False
     rotation_degrees: float = 0.0
     scale: float = 1.0
     matrix: tuple[float, ...] = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
     crop: Box | None = None
+    speed: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,13 +47,18 @@ SOUNDS: Final = frozenset({"audio/mpeg", "audio/aac", "audio/mp4", "audio/wav", 
 FILMS: Final = frozenset({"video/mp4", "video/quicktime", "video/webm", "video/x-matroska", "video/x-msvideo", "video/mp2t", "video/x-flv"})
 
 TAKEN: Final[Mapping[MediaType, frozenset[str]]] = MappingProxyType(
-    # A film's sound track is sound: a swapped or dubbed one is found by /audio/match.
-    {MediaType.IMAGE: IMAGES, MediaType.VIDEO: FILMS, MediaType.AUDIO: SOUNDS | FILMS}
+    # A film's sound track is sound: a swapped or dubbed one is found by /audio/match. A picture is a film of one frame.
+    {MediaType.IMAGE: IMAGES, MediaType.VIDEO: FILMS | IMAGES, MediaType.AUDIO: SOUNDS | FILMS}
 )
 
 
 def accepts(media_type: MediaType, content_type: str) -> bool:
     return content_type in TAKEN[media_type]
+
+
+def limited_as(media_type: MediaType, content_type: str) -> MediaType:
+    """The medium whose limits hold for a file of this type: a still may be as large as an image, also among films."""
+    return MediaType.IMAGE if content_type in IMAGES else media_type
 
 
 def max_sound_seconds(media_type: MediaType, sample_rate: int) -> float:

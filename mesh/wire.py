@@ -172,6 +172,7 @@ def _transform_to_proto(transform: Transform) -> media_pb2.Transform:
         scale=transform.scale,
         matrix=transform.matrix,
         crop=_box_to_proto(transform.crop) if transform.crop else None,
+        speed=transform.speed,
     )
 
 
@@ -186,4 +187,5 @@ def _transform_from_proto(message: media_pb2.Transform) -> Transform:
         scale=message.scale,
         matrix=tuple(message.matrix),
         crop=_box_from_proto(message.crop) if message.HasField("crop") else None,
+        speed=message.speed if message.HasField("speed") else None,
     )

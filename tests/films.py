@@ -55,6 +55,42 @@ class Film:
         return ((moment, self.picture(moment)) for moment in (self.moments() if moments is None else moments))
 
 
+@dataclass(frozen=True)
+class Cut:
+    """What a film shows from `start` on for so many of its own seconds, played at a speed."""
+
+    film: Film
+    start: float
+    seconds: float
+    speed: float = 1.0
+
+
+@dataclass(frozen=True)
+class Montage:
+    """Cuts, one after the other; the sizes of their films must be the same."""
+
+    cuts: tuple[Cut, ...]
+    rate: Fraction = Fraction(24)
+
+    @property
+    def seconds(self) -> float:
+        return sum(cut.seconds / cut.speed for cut in self.cuts)
+
+    def moments(self) -> list[float]:
+        return [float(number / self.rate) for number in range(round(self.seconds * self.rate))]
+
+    def picture(self, moment: float) -> Pixels:
+        *others, last = self.cuts
+        for cut in others:
+            if moment < cut.seconds / cut.speed - 1e-9:
+                return cut.film.picture(cut.start + moment * cut.speed)
+            moment -= cut.seconds / cut.speed
+        return last.film.picture(last.start + moment * last.speed)
+
+    def pictures(self, moments: Iterable[float] | None = None) -> Iterator[tuple[float, Pixels]]:
+        return ((moment, self.picture(moment)) for moment in (self.moments() if moments is None else moments))
+
+
 @lru_cache(maxsize=64)
 def _canvas(scene: int) -> Pixels:
     return photo(scene, CANVAS, CANVAS)
@@ -119,7 +155,7 @@ _PIXEL_FORMATS: Final = {"mjpeg": "yuvj420p", "prores_ks": "yuv422p10le"}
 
 
 def encoded(
-    film: Film,
+    film: Film | Montage,
     file_format: str = "mp4",
     *,
     moments: Iterable[float] | None = None,

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import mmap
 import time
 from dataclasses import replace
 from typing import Final
 
+import cv2
 import numpy as np
 
 from mesh.container import map_file
-from mesh.errors import InvalidRequest
+from mesh.errors import FileTooLarge, InvalidRequest
 from mesh.media import (
     DETAIL,
     OUTLINE,
@@ -25,6 +27,8 @@ from mesh.media import (
     Transform,
     Transforms,
 )
+from mesh.media_type import IMAGES, LIMITS, SNIFF_BYTES, sniff
+from stills import decode_image
 from video_svc import compare as pairwise
 from video_svc.decode import Frame, Video
 from video_svc.fingerprint import ALGORITHM, VERSION, Film, detail, outline, read_outline, record, terms
@@ -43,9 +47,7 @@ def fingerprint(path: str, max_level: int, known: Fingerprint | None) -> tuple[F
     sha256 = ""
     if film is None:
         with map_file(path) as content:
-            video = Video(content)
-            frames = video.frames(FRAMES_PER_SECOND, max_side=FRAME_SIDE)
-            film = record(frames, video.width, video.height, video.duration_seconds, is_still=False)
+            film = _still(content) if sniff(content[:SNIFF_BYTES]) in IMAGES else _moving(content)
             sha256 = hashlib.sha256(content).hexdigest()
     decoded = time.perf_counter()
     result = known or _outlined(film, sha256)
@@ -88,9 +90,25 @@ def warm_up() -> None:
     pairwise.compare(layers[0], layers[1], mirrored_too=True)
 
 
+def _moving(content: mmap.mmap) -> Film:
+    video = Video(content)
+    frames = video.frames(FRAMES_PER_SECOND, max_side=FRAME_SIDE)
+    return record(frames, video.width, video.height, video.duration_seconds, is_still=False)
+
+
+def _still(content: mmap.mmap) -> Film:
+    """A picture as a film of one frame."""
+    if len(content) > LIMITS[MediaType.IMAGE].max_bytes:
+        raise FileTooLarge(f"is {len(content):,} bytes large; one image may have {LIMITS[MediaType.IMAGE].max_bytes:,} bytes")
+    picture = decode_image(content[:], max_side=FRAME_SIDE)
+    grey = cv2.cvtColor(picture.pixels, cv2.COLOR_RGB2GRAY).astype(np.uint8, copy=False)
+    return record([Frame(0.0, grey)], picture.width, picture.height, 0.0, is_still=True)
+
+
 def _same_bytes(duration_seconds: float) -> Comparison:
     segments = (Segment(0.0, duration_seconds, 0.0, duration_seconds, 1.0),) if duration_seconds > 0 else ()
-    return Comparison(1.0, segments, (Region(_WHOLE, _WHOLE, 1.0),), Transform(crop=_WHOLE), coverage=Coverage(1.0, 1.0))
+    transform = Transform(crop=_WHOLE, speed=1.0 if duration_seconds > 0 else None)
+    return Comparison(1.0, segments, (Region(_WHOLE, _WHOLE, 1.0),), transform, coverage=Coverage(1.0, 1.0))
 
 
 def _outlined(film: Film, sha256: str) -> Fingerprint:

@@ -486,6 +486,21 @@ def media_of(media_type: MediaType, size_bytes: int, film: bytes) -> bytes:
     return PNG[:8] + bytes(size_bytes - 8)
 
 
+@pytest.mark.parametrize("is_declared", [True, False], ids=["declared", "undeclared"])
+async def test_a_still_among_films_is_passed_on_and_may_be_as_large_as_an_image(
+    fetcher: Fetcher, origin: RawOrigin, film: bytes, is_declared: bool
+) -> None:
+    for size_bytes in (CAPS[IMAGE], CAPS[IMAGE] + 1):
+        body = media_of(IMAGE, size_bytes, film)
+        url = origin.say("/", answer(b"", "200 OK", *([f"Content-Length: {len(body)}"] if is_declared else []), length=False), body)
+        if size_bytes == CAPS[IMAGE]:
+            assert (await fetch(fetcher, url, VIDEO))[1] == body
+        else:
+            problem = await refusal(fetcher, url, VIDEO)
+            assert isinstance(problem, FileTooLarge)
+            assert f"{CAPS[IMAGE]:,}" in problem.message
+
+
 @pytest.mark.parametrize("media_type", list(CAPS))
 @pytest.mark.parametrize("is_declared", [True, False], ids=["declared", "undeclared"])
 async def test_exactly_the_cap_is_let_through(
@@ -602,12 +617,10 @@ async def test_the_wrong_type_ends_the_connection_at_once(fetcher: Fetcher, orig
     assert origin.sent_bytes < 65_536
 
 
-async def test_a_picture_is_neither_sound_nor_film(fetcher: Fetcher, origin: RawOrigin, film: bytes) -> None:
-    url = origin.say("/", answer(PNG))
-    for media_type in (AUDIO, VIDEO):
-        problem = await refusal(fetcher, url, media_type)
-        assert isinstance(problem, UnsupportedMedia)
-        assert "image/png" in problem.message
+async def test_a_picture_is_no_sound_and_a_film_is_no_picture(fetcher: Fetcher, origin: RawOrigin, film: bytes) -> None:
+    problem = await refusal(fetcher, origin.say("/", answer(PNG)), AUDIO)
+    assert isinstance(problem, UnsupportedMedia)
+    assert "image/png" in problem.message
     assert isinstance(await refusal(fetcher, origin.say("/film", answer(film)), IMAGE), UnsupportedMedia)
 
 

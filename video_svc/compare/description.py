@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import Final
 
@@ -33,7 +34,7 @@ def describe(finding: Finding, one: Side, two: Side, *, swapped: bool) -> Compar
     best = max(score, CURVE.score(finding.quality))
     segments = [Segment(*(span[2:] + span[:2] if swapped else span), score=best) for span in _spans(finding, one, two)]
     first, second = one.outline, two.outline
-    geometry = finding.stretches[0].geometry
+    geometry, rate = finding.stretches[0].geometry, finding.stretches[0].proof.line.rate
     matrix = _in_pixels(geometry, first, second)
     boxes = _visible(np.linalg.inv(matrix), second, first), _visible(matrix, first, second)
     seen, lies = boxes[::-1] if swapped else boxes
@@ -42,14 +43,17 @@ def describe(finding: Finding, one: Side, two: Side, *, swapped: bool) -> Compar
         score,
         segments=tuple(sorted(segments, key=lambda segment: segment.source_start)),
         regions=(Region(seen, lies, best),) if seen and lies else (),
-        transform=_transform(geometry, np.linalg.inv(matrix) if swapped else matrix, second if swapped else first, seen),
+        transform=replace(
+            _transform(geometry, np.linalg.inv(matrix) if swapped else matrix, second if swapped else first, seen),
+            speed=None if finding.seen is not None else rate if swapped else 1 / rate,
+        ),
         coverage=Coverage(*coverage),
     )
 
 
 def _spans(finding: Finding, one: Side, two: Side) -> list[_Span]:
     if finding.seen is not None:
-        return [(0.0, 0.0, *finding.seen)]
+        return [] if two.outline.is_still else [(0.0, 0.0, *finding.seen)]
     spans = _apart(_apart([_span(stretch, one, two) for stretch in finding.stretches], axis=0), axis=2)
     return [span for span in spans if span[1] > span[0] and span[3] > span[2]]
 

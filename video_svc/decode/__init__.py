@@ -14,8 +14,7 @@ from typing import Final
 
 from mesh.container import open_container
 from mesh.errors import UnsupportedMedia
-from mesh.media import MediaType
-from mesh.media_type import SNIFF_BYTES, accepts, sniff
+from mesh.media_type import FILMS, SNIFF_BYTES, sniff
 from mesh.structure import check_structure
 from video_svc.decode.decoder import Decoded, decode, film_stream
 from video_svc.decode.picture import Darkroom, Grey, Hanging
@@ -51,7 +50,7 @@ class Video:
     def __init__(self, content: bytes | mmap.mmap) -> None:
         self._content = content
         content_type = sniff(content[:SNIFF_BYTES])
-        if content_type is None or not accepts(MediaType.VIDEO, content_type):
+        if content_type not in FILMS:
             raise UnsupportedMedia("is no video that is read here: MP4, MOV, WebM, Matroska, AVI, MPEG-TS or FLV")
         check_structure(content, content_type)
         self._content_type = content_type

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from gateway.schemas import MatchBody, MatchRequest, match_body, read_body
-from mesh.errors import InvalidRequest
+from mesh.errors import InvalidRequest, UnsupportedMedia
 from mesh.media import Box, Confidence, Coverage, Include, MatchResult, MediaType, Profile, Region, SoundTransform, Transform, Transforms
 
 URLS = {"source_url": "http://a.example/1.jpg", "target_url": "http://a.example/2.jpg"}
@@ -23,6 +23,29 @@ RESULT = MatchResult(
     coverage=Coverage(1.0, 0.5),
     hashes=({"sha256": "ab"}, {"sha256": "cd"}),
 )
+
+
+def test_speed_is_said_of_films_alone() -> None:
+    include = [Include.TRANSFORM]
+    assert "speed" not in msgspec.to_builtins(match_body(RESULT, include, has_label_none=True))["transform"]
+    of_film = replace(RESULT, media_type=MediaType.VIDEO, transform=Transform(speed=1.25))
+    assert msgspec.to_builtins(match_body(of_film, include, has_label_none=True))["transform"]["speed"] == 1.25
+
+
+def test_sound_of_films_stands_beside_their_verdict_as_its_own_endpoint_would_answer() -> None:
+    heard = replace(RESULT, match=False, confidence=Confidence.NONE, similarity_score=0.1, media_type=MediaType.AUDIO, transform=None)
+    include = [Include.AUDIO, Include.COVERAGE]
+    body = msgspec.to_builtins(match_body(RESULT, include, has_label_none=False, sound=heard))
+    assert body["audio"] == msgspec.to_builtins(match_body(heard, [Include.COVERAGE], has_label_none=False))
+    assert body["audio"]["confidence"] == "low"
+    assert {**body, "audio": None} == msgspec.to_builtins(match_body(RESULT, include, has_label_none=False))
+
+
+def test_films_without_sound_say_so_by_its_code() -> None:
+    problem = UnsupportedMedia("holds no audio").of_field("source_url")
+    body = msgspec.to_builtins(match_body(RESULT, [Include.AUDIO], has_label_none=True, sound=problem, request_id="7"))
+    said = {"code": "unsupported_media", "message": "source_url holds no audio", "request_id": "7", "details": {"field": "source_url"}}
+    assert body["audio"] == {"error": said}
 
 
 def test_two_urls_are_enough() -> None:

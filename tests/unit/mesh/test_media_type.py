@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from mesh.media import MediaType
-from mesh.media_type import LIMITS, SNIFF_BYTES, accepts, sniff
+from mesh.media_type import LIMITS, SNIFF_BYTES, accepts, limited_as, sniff
 from tests.pictures import FORMATS, encoded, photo
 
 IMAGE_TYPES = {
@@ -84,10 +84,11 @@ def film(container: str, codec: str, **options: str) -> bytes:
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_every_picture_that_is_read_is_known(name: str) -> None:
+def test_every_picture_that_is_read_is_known_and_counts_as_a_film_of_one_frame(name: str) -> None:
     content_type = sniff(FORMATS[name](photo(1, 64, 48))[:SNIFF_BYTES])
     assert content_type == IMAGE_TYPES[name]
-    assert [medium for medium in MediaType if accepts(medium, content_type)] == [MediaType.IMAGE]
+    assert {medium for medium in MediaType if accepts(medium, content_type)} == {MediaType.IMAGE, MediaType.VIDEO}
+    assert limited_as(MediaType.VIDEO, content_type) is MediaType.IMAGE
 
 
 @pytest.mark.parametrize(("container", "codec", "hertz", "content_type"), SOUND_FILES)

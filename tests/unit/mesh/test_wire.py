@@ -76,5 +76,7 @@ def test_result_crosses_whole() -> None:
         timings={"fetch": 1.5},
     )
     assert result_from_proto(result_to_proto(result)) == result
+    of_film = replace(result, transform=Transform(speed=1.25))
+    assert result_from_proto(result_to_proto(of_film)) == of_film
     of_sound = replace(result, transform=None, sound_transform=SoundTransform(-2.0, 1.05))
     assert result_from_proto(result_to_proto(of_sound)) == of_sound
