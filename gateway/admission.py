@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Final
 
 from aiohttp import web
 
@@ -22,6 +22,8 @@ from mesh.errors import MeshError, QuotaExceeded, RateLimited
 _log = logging.getLogger(__name__)
 
 _LIMITS: Final[web.RequestKey[list[Limit]]] = web.RequestKey("limits", list)
+_RATES: Final = {"address": 1, "key": 2}
+"""In the order of an answer's fields, after the quotas."""
 _UNCOUNT_SECONDS: Final = 3.0
 
 
@@ -85,12 +87,10 @@ class Admission:
 
 def note_limits(request: web.Request, limits: Iterable[Limit]) -> None:
     """They go into the answer's fields, whatever it will be; the one of the key's rate stays the last."""
-    known: list[Limit] = request.get(_LIMITS, [])
-    new = [*limits]
-    request[_LIMITS] = sorted((*known, *new), key=_is_rate)
+    request[_LIMITS] = sorted((*request.get(_LIMITS, []), *limits), key=lambda limit: _RATES.get(limit.policy, 0))
 
 
-def answer_fields(request: web.Request, error: MeshError | None) -> dict[str, Any]:
+def answer_fields(request: web.Request, error: MeshError | None) -> dict[str, str]:
     """What the answer says of the limits that the request met; last, and so in X-RateLimit-*, the one that refused it."""
     limits = request.get(_LIMITS, [])
     refused = limit_of(error) if error else None
@@ -98,10 +98,6 @@ def answer_fields(request: web.Request, error: MeshError | None) -> dict[str, An
         LIMITED.labels(refused.policy).inc()
         limits = [*(limit for limit in limits if limit.policy != refused.policy), refused]
     return limit_fields(limits)
-
-
-def _is_rate(limit: Limit) -> int:
-    return ("address", "key").index(limit.policy) + 1 if limit.policy in ("address", "key") else 0
 
 
 def _is_ours(problem: Exception) -> bool:

@@ -120,7 +120,7 @@ def open_store(url: str) -> Storage:
 def limit_of(error: MeshError) -> Limit | None:
     """What a 429 says of the limit that was exceeded."""
     details = error.details
-    if error.http_status != 429 or "policy" not in details:
+    if error.http_status != 429 or not details.keys() >= {"policy", "limit", "remaining"}:
         return None
     wait, window = details.get("retry_after_seconds"), details.get("window_seconds")
     return Limit(

@@ -49,7 +49,7 @@ class Quotas:
     async def search(self, project: UUID, *, is_downloading: bool) -> AsyncIterator[Spending]:
         """Enter it for a search, before anything is fetched; it is counted from here on, in the month that it began in."""
         spending = Spending(project, month_of(self._clock()))
-        async with self._database.transaction() as connection:
+        async with self._counting() as connection:
             if not await store.count_search(connection, project, spending.month, is_downloading=is_downloading):
                 quotas = (await self._usage(connection, project, spending.month)).quotas
                 used_up = next((policy for policy in _SEARCHING if quotas[policy].is_used_up), None)
@@ -64,7 +64,7 @@ class Quotas:
 
     async def charge(self, spending: Spending, media_bytes: int) -> None:
         """What the search downloaded, once it is known; refused where that is more than is left."""
-        async with self._database.transaction() as connection:
+        async with self._counting() as connection:
             is_charged = not media_bytes or await store.charge_search(connection, spending.project, spending.month, media_bytes)
             quotas = (await self._usage(connection, spending.project, spending.month)).quotas
             if not is_charged:
@@ -75,7 +75,7 @@ class Quotas:
     async def count_call(self, project: UUID) -> tuple[Quota, Month]:
         """A call of a pair endpoint."""
         month = month_of(self._clock())
-        async with self._database.transaction() as connection:
+        async with self._counting() as connection:
             is_counted = await store.count_call(connection, project, month)
             calls = (await self._usage(connection, project, month)).quotas[Policy.CALLS]
         if not is_counted:
@@ -83,7 +83,7 @@ class Quotas:
         return calls, month
 
     async def uncount_call(self, project: UUID, month_start: datetime) -> None:
-        async with self._database.transaction() as connection:
+        async with self._counting() as connection:
             await store.give_back(connection, project, month_start, calls=1)
 
     async def require_place(self, connection: Connection, project: UUID, medium: MediaType) -> None:
@@ -95,8 +95,14 @@ class Quotas:
         held = (await self._usage(connection, project, month_of(self._clock()))).quotas[READY_POLICY[medium]]
         return held.exceeded(self._clock()) if held.is_used_up else None
 
-    async def _give_back(self, spending: Spending) -> None:
+    @asynccontextmanager
+    async def _counting(self) -> AsyncIterator[Connection]:
         async with self._database.transaction() as connection:
+            await store.do_not_wait_for_disk(connection)
+            yield connection
+
+    async def _give_back(self, spending: Spending) -> None:
+        async with self._counting() as connection:
             await store.give_back(connection, spending.project, spending.month.start, searches=1, search_bytes=spending.media_bytes)
 
     async def _usage(self, connection: Connection, project: UUID, month: Month) -> Usage:

@@ -116,6 +116,11 @@ async def set_key_rate(connection: Connection, project: UUID, identity: str, req
     return done.rowcount == 1
 
 
+async def do_not_wait_for_disk(connection: Connection) -> None:
+    """This transaction does not wait until it is on disk: where PostgreSQL itself dies, less than a second goes uncounted."""
+    await connection.execute("SET LOCAL synchronous_commit = off")
+
+
 async def count_search(connection: Connection, project: UUID, month: Month, *, is_downloading: bool) -> bool:
     """False: it is one too many, or it needs bytes and none are left."""
     wanted = {"project": project, "period": month.start.date(), "is_downloading": is_downloading}

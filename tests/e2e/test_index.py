@@ -80,6 +80,7 @@ ROUTES = [
     ("POST", "/v1/assets/{asset}/retry", "image:index"),
     ("GET", "/v1/jobs", "jobs:read"),
     ("GET", "/v1/jobs/{job}", "jobs:read"),
+    ("GET", "/v1/usage", "usage:read"),
 ]
 
 

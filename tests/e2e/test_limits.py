@@ -343,24 +343,6 @@ def test_usage_of_one_project_moves_no_others(operator: Operator, picture: str) 
     assert other.post("/v1/search/image/url", url=picture).status == 200
 
 
-@pytest.mark.parametrize("scope", ALL_SCOPES)
-def test_usage_needs_its_scope(operator: Operator, scope: str) -> None:
-    project = _any_project(operator)
-    answer = Project(operator.mesh, project.id, operator.key(project.id, [scope]).secret).request("GET", "/v1/usage")
-    assert (answer.status, answer.code if answer.status != 200 else "") == (
-        (200, "") if scope == "usage:read" else (403, "insufficient_scope")
-    )
-
-
-_made: list[Project] = []
-
-
-def _any_project(operator: Operator) -> Project:
-    if not _made:
-        _made.append(operator.project())
-    return _made[0]
-
-
 def test_plans_are_listed_made_and_changed_from_the_command_line(operator: Operator) -> None:
     name = f"gold-{uuid4().hex[:8]}"
     admin(operator.mesh, "create-plan", name, "--features", "image:search", "--searches", "5", "--requests-per-second", "2")
