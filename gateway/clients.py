@@ -10,16 +10,18 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from gateway.index_client import IndexClient
+from gateway.matcher_client import MatcherClient
 from gateway.settings import Settings
 from gateway.usage_client import UsageClient
 from mesh import client
-from mesh.errors import MeshError, NotAvailable
+from mesh.errors import MeshError
 from mesh.media import Include, MatchOptions, MatchResult, MediaType
 from mesh.server import SANDBOX_HEALTH_PREFIX, SANDBOX_PARTS
-from mesh.wire import options_to_proto, result_from_proto
-from protos import matcher_pb2, matcher_pb2_grpc
 
 _HEALTH_SECONDS = 1.0
+
+Heard = tuple[MatchResult, MatchResult | MeshError | None]
+"""A result, and what was found out about the sound tracks where they were asked about."""
 
 
 class Mesh:
@@ -47,32 +49,24 @@ class Mesh:
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
 
-    async def match(self, medium: MediaType, source_url: str, target_url: str, options: MatchOptions) -> MatchResult:
-        """Ask the medium's matcher about two URLs."""
-        if medium not in self._channels:
-            raise NotAvailable(f"{medium} matching is not running here")
-        stub = matcher_pb2_grpc.MatcherServiceStub(self._channels[medium])
-        request = matcher_pb2.MatchRequest(source_url=source_url, target_url=target_url, options=options_to_proto(options))
-        response = await client.ask(stub.Match, request)
-        return result_from_proto(response.result)
+    def matcher(self, medium: MediaType) -> MatcherClient:
+        return MatcherClient(self._channels.get(medium), medium)
 
-    async def match_with_sound(
-        self, medium: MediaType, source_url: str, target_url: str, options: MatchOptions
-    ) -> tuple[MatchResult, MatchResult | MeshError | None]:
-        """The same, and where the options include the sound of films, what the audio matcher says of it meanwhile: another witness."""
+    async def match_with_sound(self, medium: MediaType, source_url: str, target_url: str, options: MatchOptions) -> Heard:
+        """Two URLs; where the options include the sound of films, also what the audio matcher says of it meanwhile: another witness."""
         options, is_heard = replace(options, include=options.include - {Include.AUDIO}), Include.AUDIO in options.include
         if medium is not MediaType.VIDEO or not is_heard:
-            return await self.match(medium, source_url, target_url, options), None
+            return await self.matcher(medium).match(source_url, target_url, options), None
         hearing = asyncio.create_task(self._hear(source_url, target_url, options))
         try:
-            return await self.match(medium, source_url, target_url, options), await hearing
+            return await self.matcher(medium).match(source_url, target_url, options), await hearing
         finally:
             hearing.cancel()
             await asyncio.wait((hearing,))
 
     async def _hear(self, source_url: str, target_url: str, options: MatchOptions) -> MatchResult | MeshError:
         try:
-            return await self.match(MediaType.AUDIO, source_url, target_url, options)
+            return await self.matcher(MediaType.AUDIO).match(source_url, target_url, options)
         except MeshError as problem:
             return problem
 

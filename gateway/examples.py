@@ -67,6 +67,38 @@ PAIR_ANSWER: Final[dict[MediaType, dict[str, Any]]] = {
     for medium in MediaType
 }
 
+BATCH_DESCRIPTION: Final = (
+    "The source is fetched and read once, and so is each target, however often it is named. Each target has its own outcome, in the order "
+    "asked for: `result` is what the pair alone would get, `error` says why there is none. Where the time runs out, those that are left "
+    "have `deadline_exceeded`. Only what is wrong with the request or with its source fails the whole."
+)
+BATCH_REQUEST: Final[dict[MediaType, dict[str, object]]] = {
+    medium: {
+        "source_url": PAIR_REQUEST[medium]["source_url"],
+        "target_urls": [PAIR_REQUEST[medium]["target_url"], f"{_HOST}/moved-away"],
+    }
+    for medium in MediaType
+}
+BATCH_ANSWER: Final[dict[MediaType, dict[str, Any]]] = {
+    medium: {
+        "results": [
+            {"target_url": PAIR_REQUEST[medium]["target_url"], "result": PAIR_ANSWER[medium]},
+            {
+                "target_url": f"{_HOST}/moved-away",
+                "error": {
+                    "code": "fetch_failed",
+                    "message": "target_url could not be downloaded: its server answered with status 404",
+                    "details": {"field": "target_url"},
+                },
+            },
+        ],
+        "succeeded": 1,
+        "failed": 1,
+        "processing_time_ms": _MILLISECONDS[medium],
+    }
+    for medium in MediaType
+}
+
 ASSET_ID: Final = "0198c0a4-6f0e-7d3b-9a51-2f4f0c6f7b11"
 JOB_ID: Final = "0198c0a4-6f0e-7d3b-9a51-2f4f0c6f7b12"
 INDEX_REQUEST: Final[dict[MediaType, dict[str, object]]] = {

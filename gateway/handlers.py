@@ -12,22 +12,17 @@ from aiohttp import web
 
 from gateway import examples
 from gateway.clients import Mesh
-from gateway.routes import JSON, MESH_ERRORS, SETTINGS, Handler, Key, Route, media_errors
+from gateway.routes import JSON, Key, Route
 from gateway.schemas import (
     MAX_BODY_BYTES,
     ConfigBody,
     HealthBody,
     LabelFloorsBody,
-    MatchBody,
-    MatchRequest,
     MediumBody,
     NotReadyBody,
     ReadinessBody,
-    match_body,
-    read_body,
 )
 from matching.decision import CUTOFFS
-from mesh import call
 from mesh.errors import InvalidRequest, NotAvailable, RequestTooLarge, UnsupportedContentType
 from mesh.media import MediaType
 from mesh.media_type import LIMITS
@@ -43,22 +38,6 @@ class NotReady(NotAvailable):
     def __init__(self, report: dict[str, Any]) -> None:
         super().__init__()
         self.report = report
-
-
-def match(medium: MediaType) -> Handler:
-    """POST /{medium}/match"""
-
-    async def handle(request: web.Request) -> web.Response:
-        started = time.perf_counter()
-        settings = request.app[SETTINGS]
-        wanted = read_body(await read_json_body(request, settings.gateway_client_seconds), MatchRequest)
-        result, sound = await request.app[MESH].match_with_sound(medium, wanted.source_url, wanted.target_url, wanted.options())
-        body = match_body(result, wanted.include, has_label_none=settings.confidence_none, sound=sound, request_id=call.request_id())
-        response = json_response(body)
-        add_timing(response, result.timings, started)
-        return response
-
-    return handle
 
 
 async def healthz(request: web.Request) -> web.Response:
@@ -96,24 +75,6 @@ def _medium_body(medium: MediaType) -> MediumBody:
 
 
 ROUTES: Final = (
-    *(
-        Route(
-            name=f"match_{medium}",
-            method="POST",
-            path=f"/{medium}/match",
-            handler=match(medium),
-            summary=f"Compare two {examples.PLURAL[medium]}",
-            description=examples.PAIR_DESCRIPTION[medium],
-            key=Key.WITH_AUTH,
-            bodies={JSON: MatchRequest},
-            answer=MatchBody,
-            answer_headers=("Server-Timing",),
-            errors=(*media_errors(medium), *MESH_ERRORS),
-            example_request=examples.PAIR_REQUEST[medium],
-            example_answer=examples.PAIR_ANSWER[medium],
-        )
-        for medium in MediaType
-    ),
     Route(
         name="healthz",
         method="GET",
@@ -160,19 +121,22 @@ def add_timing(response: web.Response, timings: Mapping[str, float], started: fl
     response.headers["Server-Timing"] = ", ".join(f"{stage};dur={spent:.1f}" for stage, spent in stages.items())
 
 
-async def read_json_body(request: web.Request, timeout_seconds: float) -> bytes:
+async def read_json_body(request: web.Request, timeout_seconds: float, max_bytes: int = MAX_BODY_BYTES) -> bytes:
     """The body, where it says that it is JSON, is not too large and comes in time."""
     if request.content_type != JSON:
-        raise UnsupportedContentType()
+        raise UnsupportedContentType(f"the body must be {JSON}")
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise UnsupportedContentType("the body must come without a content encoding")
-    too_large = RequestTooLarge(f"the body may have at most {MAX_BODY_BYTES} bytes")
-    if (request.content_length or 0) > MAX_BODY_BYTES:
+    too_large = RequestTooLarge(f"the body may have at most {max_bytes} bytes")
+    if (request.content_length or 0) > max_bytes:
         raise too_large
+    body = bytearray()
     try:
         async with asyncio.timeout(timeout_seconds):
-            return await request.read()
+            async for chunk in request.content.iter_any():
+                body += chunk
+                if len(body) > max_bytes:
+                    raise too_large
     except TimeoutError as problem:
         raise InvalidRequest(f"the body did not arrive whole within {timeout_seconds:g} s") from problem
-    except web.HTTPRequestEntityTooLarge as problem:
-        raise too_large from problem
+    return bytes(body)

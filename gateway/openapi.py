@@ -11,8 +11,8 @@ from multidict import MultiDict
 
 from gateway import examples
 from gateway.code_samples import code_samples
-from gateway.routes import JSON, Errors, Key, Route
-from gateway.schemas import ErrorBody, error_body, read_body, read_query
+from gateway.routes import FORM, JSON, Errors, Key, Route
+from gateway.schemas import ErrorBody, error_body, list_fields, read_body, read_query
 from gateway.settings import Settings
 from mesh.errors import (
     BY_CODE,
@@ -161,7 +161,7 @@ def _operation(route: Route, settings: Settings) -> Json:
             route, settings.public_base_url.rstrip("/"), has_key=route.key is Key.ALWAYS or (route.key is Key.WITH_AUTH and settings.auth)
         )
     if route.bodies:
-        operation["requestBody"] = {"required": True, "content": {kind: _content(form, route) for kind, form in route.bodies.items()}}
+        operation["requestBody"] = {"required": True, "content": {kind: _body(kind, form, route) for kind, form in route.bodies.items()}}
     return operation
 
 
@@ -209,6 +209,13 @@ def _content(kind: Any, route: Route | None = None) -> Json:
     content: Json = {"schema": schema}
     if route and route.example_request is not None:
         content["example"] = route.example_request
+    return content
+
+
+def _body(content_type: str, form: Any, route: Route) -> Json:
+    content = _content(form, route)
+    if content_type == FORM:
+        content["encoding"] = {name: {"contentType": JSON} for name in sorted(list_fields(form))}
     return content
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Final, Literal, TypeVar
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal, TypeVar, get_origin
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -12,7 +13,10 @@ from multidict import MultiMapping
 from mesh.errors import InvalidRequest, MeshError
 from mesh.media import Include, MatchOptions, MatchResult, MediaType, Profile, Transforms
 
-MAX_BODY_BYTES = 64 * 1024
+MAX_BODY_BYTES: Final = 64 * 1024
+MAX_BATCH_BYTES: Final = 256 * 1024
+MAX_TARGETS: Final = 100
+FILE_SCHEMA: Final = {"type": "string", "format": "binary"}
 
 Form = TypeVar("Form", bound=msgspec.Struct)
 Score = Annotated[float, Meta(ge=0, le=1)]
@@ -38,6 +42,22 @@ class MatchRequest(MatchOptionFields, kw_only=True):
 
     source_url: Url
     target_url: Url
+
+
+class MatchForm(MatchOptionFields, kw_only=True):
+    """The same as a form: each side is a file (`source`, `target`) or a URL, and the lists are JSON or one plain value."""
+
+    source: Annotated[bytes | UnsetType, Meta(extra_json_schema=FILE_SCHEMA)] = UNSET
+    target: Annotated[bytes | UnsetType, Meta(extra_json_schema=FILE_SCHEMA)] = UNSET
+    source_url: Url | UnsetType = UNSET
+    target_url: Url | UnsetType = UNSET
+
+
+class BatchRequest(MatchOptionFields, kw_only=True):
+    """The body of POST /image/match/batch, /video/match/batch and /audio/match/batch."""
+
+    source_url: Url
+    target_urls: Annotated[list[Url], Meta(min_length=1, max_length=MAX_TARGETS, description="Compared with the source, each for itself.")]
 
 
 _SHOWN_CHARACTERS: Final = 64
@@ -126,6 +146,31 @@ class MatchBody(msgspec.Struct, kw_only=True):
     audio: SoundBody | UnsetType | None = UNSET
 
 
+class FailureDetail(msgspec.Struct, kw_only=True):
+    """As in an error's body."""
+
+    code: str
+    message: str
+    details: dict[str, str] | UnsetType = UNSET
+
+
+class TargetBody(msgspec.Struct, kw_only=True):
+    """One target's outcome: the envelope that the pair alone would get, or why there is none."""
+
+    target_url: str
+    result: MatchBody | UnsetType = UNSET
+    error: FailureDetail | UnsetType = UNSET
+
+
+class BatchBody(msgspec.Struct, kw_only=True):
+    """In the order of `target_urls`; the time is that of all the work together."""
+
+    results: list[TargetBody]
+    succeeded: int
+    failed: int
+    processing_time_ms: int
+
+
 class HealthBody(msgspec.Struct, kw_only=True):
     status: Literal["ok"]
 
@@ -200,6 +245,22 @@ def read_query(query: MultiMapping[str], form: type[Form]) -> Form:
     if len(query) > len(set(query)):
         raise InvalidRequest("a parameter of the query is given twice")
     return _convert(dict(query), form, is_text=True)
+
+
+def read_fields(texts: Mapping[str, str], form: type[Form]) -> Form:
+    """A form's fields as a request: a list is JSON, or the one word that it has; an empty field is none."""
+    fields: dict[str, Any] = {name: text for name, text in texts.items() if text}
+    for name in list_fields(form) & set(fields):
+        text = fields[name]
+        try:
+            fields[name] = msgspec.json.decode(text) if text.startswith("[") else [text]
+        except (ValueError, RecursionError) as problem:
+            raise InvalidRequest(f"{name} is not valid JSON", field=name) from problem
+    return _convert(fields, form, is_text=True)
+
+
+def list_fields(form: type[msgspec.Struct]) -> set[str]:
+    return {field.name for field in msgspec.structs.fields(form) if get_origin(getattr(field.type, "__origin__", field.type)) is list}
 
 
 def _require(fields: dict[str, Any], form: type[msgspec.Struct]) -> None:

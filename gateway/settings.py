@@ -34,6 +34,11 @@ class Settings(MeshSettings, frozen=True, kw_only=True):
     rate_limit_address_burst_seconds: Annotated[int, Meta(ge=1, le=3600)] = 1
     # The documented clients wait 30 s.
     gateway_match_seconds: Seconds = 28.0
+    # For one upload: then it ends, however much is left.
+    gateway_upload_seconds: Seconds = 300.0
+    # One source and many targets: the time for all of them, and how many are worked on at once.
+    gateway_batch_seconds: Seconds = 120.0
+    gateway_batch_concurrency: Annotated[int, Meta(ge=1, le=32)] = 4
     # A client that has not sent its headers, or its body, or not read its answer, by then is cut off.
     gateway_client_seconds: Seconds = 10.0
     gateway_max_connections: Annotated[int, Meta(ge=1)] = 4096

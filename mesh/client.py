@@ -5,8 +5,9 @@ Only the first caller in the mesh retries, only what never reached a server's an
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -71,7 +72,21 @@ async def ask(method: Any, request: Any) -> Any:
         return await method(request, timeout=_time_left(), metadata=_metadata())
 
 
-async def ask_stream(method: Any, request: Any) -> AsyncIterator[Any]:
+async def ask_with(method: Any, requests: AsyncGenerator[Any, None]) -> Any:
+    """Requests that come only as fast as somebody sends them, one response; read no further once the peer has answered."""
+    with _mesh_errors():
+        stream = method(timeout=_time_left(), metadata=_metadata())
+        answered = asyncio.get_running_loop().create_future()
+        stream.add_done_callback(lambda _: _settle(answered))
+        try:
+            await _write_all(stream, requests, answered)
+            return await stream
+        finally:
+            stream.cancel()
+            await requests.aclose()
+
+
+async def ask_stream(method: Any, request: Any) -> AsyncGenerator[Any, None]:
     """One request (or an iterator of them), many responses; the call is cancelled when the reader goes away."""
     with _mesh_errors():
         stream = method(request, timeout=_time_left(), metadata=_metadata())
@@ -80,6 +95,31 @@ async def ask_stream(method: Any, request: Any) -> AsyncIterator[Any]:
                 yield response
         finally:
             stream.cancel()
+
+
+def _settle(answered: asyncio.Future[None]) -> None:
+    if not answered.done():
+        answered.set_result(None)
+
+
+async def _write_all(stream: Any, requests: AsyncIterator[Any], answered: asyncio.Future[None]) -> None:
+    while True:
+        coming: asyncio.Future[Any] = asyncio.ensure_future(anext(requests, None))
+        try:
+            await asyncio.wait((coming, answered), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            if not coming.done():
+                coming.cancel()
+                await asyncio.gather(coming, return_exceptions=True)
+        if coming.cancelled() or answered.done():
+            return
+        request = coming.result()
+        try:
+            await (stream.done_writing() if request is None else stream.write(request))
+        except (asyncio.InvalidStateError, grpc.aio.AioRpcError):
+            return
+        if request is None:
+            return
 
 
 def _time_left() -> float:

@@ -96,7 +96,7 @@ class MethodNotAllowed(MeshError):
 
 
 class UnsupportedContentType(MeshError):
-    """The body must be application/json."""
+    """The body is of a type that this does not take."""
 
     code, grpc_status, http_status = "unsupported_content_type", "INVALID_ARGUMENT", 415
 

@@ -112,12 +112,18 @@ class Matcher:
     async def fetch(self, url: str) -> MediaFile:
         return await self._fetcher.fetch(url)
 
-    async def fingerprint(self, media: MediaFile, max_level: int) -> Fingerprint:
-        """As deep as asked for, whatever more of it may be known already."""
-        known = (await self._fingerprint(media, max_level)).fingerprint
+    async def fingerprint(self, media: MediaFile, max_level: int) -> tuple[Fingerprint, dict[str, float]]:
+        """As deep as asked for, whatever more of it may be known already, and the milliseconds of each stage."""
+        asset = await self._fingerprint(media, max_level)
+        known = asset.fingerprint
         layers = {level: layer for level, layer in known.layers.items() if level <= max_level}
         terms = (known.terms, known.term_positions) if max_level >= DETAIL else ((), ())
-        return replace(known, layers=layers, terms=terms[0], term_positions=terms[1])
+        return replace(known, layers=layers, terms=terms[0], term_positions=terms[1]), asset.spent_ms
+
+    async def hashes(self, media: MediaFile, fingerprint: Fingerprint) -> dict[str, str]:
+        """The hashes that others speak, of a file whose fingerprint is known."""
+        known = replace(fingerprint, layers={}, terms=(), term_positions=(), working=b"")
+        return await self._run(self._room.explicit_hashes, media.path, known)
 
     async def search_terms(self, known: Fingerprint) -> Fingerprint:
         """With the terms that an index is asked for instead of those that it keeps."""
@@ -173,7 +179,7 @@ class Matcher:
 
     async def _hashes(self, field_name: str, asset: _Asset) -> dict[str, str]:
         with _about(field_name):
-            return await self._run(self._room.explicit_hashes, asset.media.path, asset.fingerprint)
+            return await self.hashes(asset.media, asset.fingerprint)
 
     async def _compare(self, query: Fingerprint, reference: Fingerprint, options: MatchOptions) -> Comparison | None:
         # What the next layer would be made from is of no use to a comparison, and costly to hand over.

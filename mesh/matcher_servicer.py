@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -10,7 +11,7 @@ from mesh.matcher import Matcher
 from mesh.media import DETAIL, Fingerprint, MatchOptions, MediaType
 from mesh.media_file import MediaFile
 from mesh.media_type import LIMITS, MEBIBYTE
-from mesh.wire import fingerprint_from_proto, fingerprint_to_proto, options_from_proto, result_to_proto
+from mesh.wire import fingerprint_from_proto, fingerprint_to_proto, options_from_proto, result_to_proto, timings_to_proto
 from protos import matcher_pb2, matcher_pb2_grpc
 
 
@@ -31,16 +32,25 @@ class MatcherServicer(matcher_pb2_grpc.MatcherServiceServicer):
         source = head.WhichOneof("media")
         if source is None:
             raise InvalidRequest("the head must name a url, or inline")
+        started, timings = time.perf_counter(), {}
         try:
             with (
                 self._matcher.admission(),
                 await (self._matcher.fetch(head.url) if source == "url" else self._read_inline(request_iterator)) as media,
             ):
-                fingerprint = await self._matcher.fingerprint(media, max_level)
+                if source == "url":
+                    timings["fetch"] = (time.perf_counter() - started) * 1000
+                fingerprint, spent_ms = await self._matcher.fingerprint(media, max_level)
+                hashes = await self._matcher.hashes(media, fingerprint) if head.include_hashes else {}
                 media_bytes = media.size_bytes
         except MeshError as error:
             raise error.of_field(source) from error
-        return matcher_pb2.ComputeFingerprintResponse(fingerprint=fingerprint_to_proto(fingerprint), media_bytes=media_bytes)
+        return matcher_pb2.ComputeFingerprintResponse(
+            fingerprint=fingerprint_to_proto(fingerprint),
+            media_bytes=media_bytes,
+            hashes=hashes,
+            timings=timings_to_proto(timings | spent_ms),
+        )
 
     async def ComputeSearchTerms(  # noqa: N802
         self, request: matcher_pb2.ComputeSearchTermsRequest, context: Any

@@ -115,7 +115,7 @@ def result_to_proto(result: MatchResult) -> media_pb2.MatchResult:
             media_pb2.Region(source=_box_to_proto(region.source), target=_box_to_proto(region.target), score=region.score)
             for region in result.regions
         ],
-        timings=[media_pb2.Timing(stage=stage, milliseconds=spent) for stage, spent in result.timings.items()],
+        timings=timings_to_proto(result.timings),
     )
     if result.transform is not None:
         message.transform.CopyFrom(_transform_to_proto(result.transform))
@@ -126,6 +126,10 @@ def result_to_proto(result: MatchResult) -> media_pb2.MatchResult:
     if result.hashes is not None:
         message.hashes.CopyFrom(media_pb2.Hashes(source=result.hashes[0], target=result.hashes[1]))
     return message
+
+
+def timings_to_proto(timings: dict[str, float]) -> list[media_pb2.Timing]:
+    return [media_pb2.Timing(stage=stage, milliseconds=spent) for stage, spent in timings.items()]
 
 
 def result_from_proto(message: media_pb2.MatchResult) -> MatchResult:
