@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import cv2
 import pytest
 
+from tests import films
 from tests.hostile import oracle
 from tests.hostile.namespace import Namespace, NoNamespace
 from tests.hostile.world import SEARCH_DOMAIN, ConfinedMesh, Internet, World
@@ -38,11 +39,13 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         photo_url = internet.serve("/photo.jpg", encoded(picture, "JPEG"))
         copy_url = internet.serve("/copy.webp", encoded(cv2.resize(picture, (500, 375)).astype("uint8"), "WEBP"))
         sound_url = internet.serve("/sound.mp3", recorded(music(1, 10.0), "mp3", rate=RATE))
+        film_url = internet.serve("/film.mp4", films.encoded(films.Film(1, 5.0), sound=1))
         with ConfinedMesh(namespace, folder, **environment) as mesh:
             # Their fingerprints are known from here on, so what a worker does later, it does for the file of a test.
             assert mesh.match(photo_url, copy_url).status == 200
             assert mesh.match(sound_url, sound_url, "audio").status == 200
-            yield World(namespace, internet, mesh, photo_url, copy_url, sound_url)
+            assert mesh.match(film_url, film_url, "video").status == 200
+            yield World(namespace, internet, mesh, photo_url, copy_url, sound_url, film_url)
         assert all(map(oracle.is_public_text, internet.dialled))
         surprises = [line for line in mesh.log.splitlines() if '"level": "error"' in line or "Traceback" in line]
         # What uvloop itself says, now and then, of a TLS connection that is given up while it is made.

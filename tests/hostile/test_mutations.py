@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
 from typing import Any
 
 import grpc
@@ -19,6 +20,7 @@ from mesh.client import ask
 from mesh.errors import BY_CODE, MeshError
 from mesh.media import OUTLINE
 from protos import matcher_pb2, matcher_pb2_grpc
+from tests import films
 from tests.hostile import oracle
 from tests.hostile.processes import services, workers
 from tests.hostile.test_urls import REFUSED, TAKEN
@@ -130,6 +132,18 @@ async def test_mutated_sound_is_read_or_refused(world: World, count: int) -> Non
     assert said["fingerprint"] > count / 50
     assert said["unsupported_media"] > count / 10
     assert len(workers(world.mesh, "audio_svc")) > 0
+
+
+@few_or_many
+@pytest.mark.usefixtures("unharmed")
+async def test_mutated_film_is_read_or_refused(world: World, count: int) -> None:
+    dice = random.Random(11)
+    seeds = [films.encoded(films.Film(4, 0.5, 64, 48, Fraction(8)), name) for name in films.FORMATS]
+    said = await answers_to(world, (mutated(dice, seeds[number % len(seeds)], seeds) for number in range(count)), "video")
+    assert sum(said[code] for code in ("fingerprint", "unsupported_media", "duration_too_long")) == count, said
+    assert said["fingerprint"] > count / 50
+    assert said["unsupported_media"] > count / 10
+    assert len(workers(world.mesh, "video_svc")) > 0
 
 
 WANTED: list[dict[str, Any]] = [

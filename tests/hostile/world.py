@@ -144,6 +144,7 @@ class World:
     photo_url: str
     copy_url: str
     sound_url: str
+    film_url: str
 
     def match(self, source_url: object, target_url: object, **options: Any) -> tuple[Answer, int]:
         """The answer, and how many connections the mesh began for it, wherever to."""
@@ -160,7 +161,7 @@ class World:
 
     def code(self, url: str, medium: str = "image") -> str:
         """The code that this URL is refused with beside a good one."""
-        given = self.mesh.match({"image": self.photo_url, "audio": self.sound_url}[medium], url, medium)
+        given = self.mesh.match({"image": self.photo_url, "audio": self.sound_url, "video": self.film_url}[medium], url, medium)
         assert 400 <= given.status < 500, given
         assert given.json["error"]["details"]["field"] == "target_url"
         assert given.json["error"]["message"].startswith("target_url ")

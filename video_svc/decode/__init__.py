@@ -31,6 +31,8 @@ ROUGH_FROM: Final = 3
 KEY_FRAME_TOLERANCE_SECONDS: Final = 0.1
 """Between what a packet and what its decoder says of a picture's time."""
 
+_NOTHING_TO_SEE: Final = "holds no picture that can be decoded"
+
 _WITHOUT_STAMPS: Final = frozenset({"video/x-msvideo"})
 """An AVI says in which order pictures are decoded, not when they are shown."""
 
@@ -62,7 +64,7 @@ class Video:
         with closing(decode(content, content_type, self._timeline, plan_first(self._timeline), is_rough=True)) as decoded:
             first = next(decoded, None)
         if first is None:
-            raise UnsupportedMedia("holds no picture that can be decoded")
+            raise UnsupportedMedia(_NOTHING_TO_SEE)
         self._hanging = Hanging.of(first[1], pixel_aspect)
         self.width, self.height = self._hanging.size(first[1])
         self._pixels = first[1].width * first[1].height
@@ -87,6 +89,8 @@ class Video:
                 if last is None or last[0] != seconds:
                     last = seconds, darkroom.develop(frame)
                 yield Frame(seconds if abs(wanted - moment) <= tolerance_seconds else moment, last[1])
+        if last is None:
+            raise UnsupportedMedia(_NOTHING_TO_SEE)
 
 
 def _nearest(decoded: Iterator[Decoded], plan: Plan) -> Iterator[tuple[float, float, Decoded]]:

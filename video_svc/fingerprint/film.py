@@ -109,7 +109,8 @@ def record(shown: Iterable[Shown], width: int, height: int, duration_seconds: fl
         encoded = b""
         if _is_due(times[-1], taken):
             taken = times[-1]
-            encoded = cv2.imencode(".jpg", frame.grey, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()
+            # Features cannot be looked for in a strip of a pixel or two.
+            encoded = cv2.imencode(".jpg", reduced(frame.grey, FRAME_SIDE), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()
         frames.append(encoded)
         if len(frames) == MAX_FRAMES:
             break

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
 from fractions import Fraction
 from io import BytesIO
 
@@ -13,6 +12,7 @@ import pytest
 
 from mesh.errors import DurationTooLong, MeshError, UnsupportedMedia
 from tests.films import FORMATS, Film, encoded, sound_only
+from tests.odd_films import evenly, jpeg, repeated, with_duration
 from tests.pictures import encoded as encoded_picture
 from tests.pictures import photo
 from video_svc.decode import Frame, Video, timeline
@@ -26,41 +26,6 @@ def look(content: bytes) -> tuple[float, list[Frame]]:
     """Everything that may be asked of a film."""
     video = Video(content)
     return video.duration_seconds, [*video.key_frames(), *video.frames(2.0)]
-
-
-def repeated(picture: bytes, moments: Iterable[float], muxer: str, encoder: str, width: int, height: int) -> bytes:
-    """A film of one and the same coded picture at each of these moments."""
-    file = BytesIO()
-    with av.open(file, "w", format=muxer) as container:
-        stream = container.add_stream(encoder, rate=Fraction(1000))
-        assert isinstance(stream, av.VideoStream)
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuvj420p"
-        stream.time_base = Fraction(1, 1000)
-        for moment in moments:
-            packet = av.Packet(picture)
-            packet.stream, packet.time_base = stream, Fraction(1, 1000)
-            packet.pts = packet.dts = round(moment * 1000)
-            packet.is_keyframe = True
-            container.mux(packet)
-    return file.getvalue()
-
-
-def jpeg(width: int, height: int) -> bytes:
-    return encoded_picture(photo(1, width, height), "JPEG", quality=30)
-
-
-def evenly(seconds: float, rate: float) -> list[float]:
-    return [number / rate for number in range(round(seconds * rate))]
-
-
-def with_duration(mp4: bytes, seconds: float) -> bytes:
-    """Its headers say that it runs for so long; its table of pictures says what it said."""
-    lying = bytearray(mp4)
-    for box, scale_at, duration_at in ((b"mvhd", 12, 16), (b"mdhd", 12, 16)):
-        at = lying.index(box) + 4
-        (timescale,) = struct.unpack_from(">I", lying, at + scale_at)
-        struct.pack_into(">I", lying, at + duration_at, round(timescale * seconds))
-    return bytes(lying)
 
 
 def tiny(seconds: float, rate: int = 10) -> bytes:
@@ -176,6 +141,13 @@ def test_a_film_in_a_code_that_is_not_read_here_is_refused() -> None:
 def test_a_film_of_which_nothing_can_be_decoded_is_refused() -> None:
     with pytest.raises(UnsupportedMedia, match="no picture"):
         look(repeated(b"\xff\xd8 no picture", evenly(2, 10), "matroska", "mjpeg", 64, 48))
+
+
+def test_a_film_of_which_nothing_that_is_looked_at_can_be_decoded_is_refused() -> None:
+    picture = jpeg(64, 48)
+    film = repeated(picture, [0.0, 0.1], "mov", "mjpeg", 64, 48).replace(picture, bytes(len(picture)), 1)
+    with pytest.raises(UnsupportedMedia, match="no picture that can be decoded"):
+        list(Video(film).frames(4.0))
 
 
 def test_what_can_be_decoded_of_a_damaged_film_is_seen() -> None:
