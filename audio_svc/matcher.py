@@ -14,6 +14,7 @@ from audio_svc.decode import SAMPLE_RATE, Sound, decode_audio
 from audio_svc.fingerprint import ALGORITHM, VERSION, detail, outline, read_outline, terms, terms_to_ask_for
 from mesh.container import map_file
 from mesh.errors import InvalidRequest
+from mesh.exact_hashes import exact_hashes
 from mesh.media import DETAIL, OUTLINE, Comparison, Coverage, Fingerprint, MatchOptions, MediaType, Segment, SoundTransform
 
 
@@ -43,8 +44,7 @@ def compare(query: Fingerprint, reference: Fingerprint, options: MatchOptions) -
 
 def explicit_hashes(path: str, known: Fingerprint) -> dict[str, str]:
     """The hashes that others speak, in lower-case hexadecimal: of the bytes."""
-    with map_file(path) as data:
-        return {**known.hashes, "md5": hashlib.md5(data, usedforsecurity=False).hexdigest()}
+    return {**known.hashes, **exact_hashes(path)}
 
 
 def search_terms(known: Fingerprint) -> Fingerprint:

@@ -41,6 +41,20 @@ SEARCH_DESCRIPTION: Final = (
     "Ranked by similarity, then (audio and video) coverage of the query, then the asset that was indexed first. `similarity` is the score "
     "that comparing the two as a pair gives. Where no `threshold` is given: image .85, audio .80, video .75, inclusive."
 )
+HASH_SEARCH_DESCRIPTION: Final = (
+    "Finds assets that carry the hash, whether they have media or came with a list. `md5`, `sha1` and `sha256` are of a file's bytes: "
+    'similarity 1. The others are of images, as `include: ["hashes"]` gives them, and are compared bit by bit: `similarity` is '
+    "1 - 0.15 × (differing bits / bits) / (31 / 256), so that PDQ at its recommended distance of 31 has 0.85; nothing further away is "
+    "found (7 of 64 bits of the shorter ones)."
+)
+IMPORT_DESCRIPTION: Final = (
+    "Each row becomes an asset that is its hash: ready at once, found by what has that hash, and a search with media finds it, too. A CSV "
+    "names its columns in the first line: `hash`, and any of `kind`, `name`, `collection`, `owner`, `metadata` (a JSON object); without "
+    "such a line the hash stands first and a name may follow. JSON lines have the same fields. Kinds: `md5`, `sha1`, `sha256`, of images "
+    "`pdq`. At most 100,000 rows, one a line. Bad rows are reported by their line, the others proceed; what its collection has already is "
+    "not taken in twice, and its time to live starts anew."
+)
+SHA256: Final = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 
 _HOST: Final = "https://media.example.com"
 PAIR_REQUEST: Final[dict[MediaType, dict[str, object]]] = {
@@ -132,6 +146,17 @@ JOB: Final[dict[str, Any]] = {
     "created_at": "2026-11-21T10:15:30.120Z",
     "finished_at": "2026-11-21T10:15:30.431Z",
 }
+IMPORT_ANSWER: Final[dict[str, Any]] = {
+    "job_id": JOB_ID,
+    "accepted": 2,
+    "already_there": 1,
+    "refused": 1,
+    "errors": [{"line": 3, "message": "hash: a pdq has 64 hexadecimal digits"}],
+}
+EXPORT_ANSWER: Final = (
+    "hash,kind,name,collection,owner,metadata,media_type,asset_id\r\n"
+    f'{SHA256},sha256,spring campaign,campaigns,,"{{""rights"": ""all""}}",image,{ASSET_ID}\r\n'
+)
 _HIT: Final[dict[str, Any]] = {
     "asset_id": ASSET_ID,
     "name": "spring campaign",

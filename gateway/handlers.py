@@ -28,6 +28,8 @@ from mesh.media import MediaType
 from mesh.media_type import LIMITS
 
 MESH: Final = web.AppKey("mesh", Mesh)
+HEADERS: Final = {"Server": "mediamesh", "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+"""Of every answer."""
 LEAVING: Final = web.AppKey("leaving", asyncio.Event)
 """Set once the process was told to stop: it still answers, and asks its clients to go elsewhere."""
 

@@ -15,9 +15,12 @@ from msgspec import UNSET
 from gateway.index_schemas import (
     AcceptedBody,
     AssetBody,
+    AssetFields,
     AssetListBody,
     AssetQuery,
+    AssetSearchRequest,
     FailureBody,
+    HashSearchRequest,
     HitBody,
     IndexRequest,
     JobBody,
@@ -26,6 +29,7 @@ from gateway.index_schemas import (
     SearchBody,
     SearchRequest,
     Status,
+    UrlSearchRequest,
 )
 from gateway.rate_limits import Rate
 from gateway.schemas import SegmentBody
@@ -36,8 +40,8 @@ from mesh.wire import media_type_from_proto, media_type_to_proto, result_from_pr
 from protos import index_pb2, index_pb2_grpc
 
 _STATUSES: Final[tuple[Status, ...]] = ("pending", "processing", "ready", "failed")
-_STATUS = {getattr(index_pb2, f"ASSET_STATUS_{status.upper()}"): status for status in _STATUSES}
-_STATUS_NUMBER = {status: number for number, status in _STATUS.items()}
+STATUS = {getattr(index_pb2, f"ASSET_STATUS_{status.upper()}"): status for status in _STATUSES}
+_STATUS_NUMBER = {status: number for number, status in STATUS.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,34 +60,26 @@ class IndexClient:
         self._channel = channel
 
     @property
-    def _stub(self) -> index_pb2_grpc.IndexServiceStub:
+    def stub(self) -> index_pb2_grpc.IndexServiceStub:
         if self._channel is None:
             raise NotAvailable("the index is not running here")
         return index_pb2_grpc.IndexServiceStub(self._channel)
 
     async def authenticate(self, key: str) -> Grant:
-        found = await client.ask(self._stub.Authenticate, index_pb2.AuthenticateRequest(key=key))
+        found = await client.ask(self.stub.Authenticate, index_pb2.AuthenticateRequest(key=key))
         rate = Rate(found.rate_requests, found.rate_seconds) if found.rate_requests else None
         return Grant(found.project_id, found.key_id, frozenset(found.scopes), rate, frozenset(found.features))
 
     async def index_asset(self, project: str, medium: MediaType, wanted: IndexRequest, idempotency_key: str) -> AcceptedBody:
-        request = index_pb2.IndexAssetRequest(
-            project_id=project,
-            media_type=media_type_to_proto(medium),
-            url=wanted.url,
-            name=wanted.name or "",
-            collection=wanted.collection or "",
-            metadata=_json(wanted.metadata),
-            owner=wanted.owner or "",
-            ttl_seconds=wanted.ttl_seconds,
-            idempotency_key=idempotency_key,
-        )
-        accepted = await client.ask(self._stub.IndexAsset, request)
-        return AcceptedBody(asset_id=accepted.asset_id, job_id=accepted.job_id, status=_STATUS[accepted.status])
+        request = asset_to_proto(wanted)
+        request.project_id, request.media_type, request.url = project, media_type_to_proto(medium), wanted.url
+        request.idempotency_key = idempotency_key
+        accepted = await client.ask(self.stub.IndexAsset, request)
+        return AcceptedBody(asset_id=accepted.asset_id, job_id=accepted.job_id, status=STATUS[accepted.status])
 
     async def get_asset(self, project: str, asset_id: str) -> AssetBody:
-        found = await client.ask(self._stub.GetAsset, index_pb2.GetAssetRequest(project_id=project, asset_id=asset_id))
-        return _asset(found.asset)
+        found = await client.ask(self.stub.GetAsset, index_pb2.GetAssetRequest(project_id=project, asset_id=asset_id))
+        return asset_from_proto(found.asset)
 
     async def list_assets(self, project: str, wanted: AssetQuery) -> AssetListBody:
         request = index_pb2.ListAssetsRequest(
@@ -95,60 +91,90 @@ class IndexClient:
             collection=None if wanted.collection is UNSET else wanted.collection,
             name=None if wanted.name is UNSET else wanted.name,
         )
-        found = await client.ask(self._stub.ListAssets, request)
-        return AssetListBody(assets=[_asset(asset) for asset in found.assets], next_cursor=found.next_cursor or None)
+        found = await client.ask(self.stub.ListAssets, request)
+        return AssetListBody(assets=[asset_from_proto(asset) for asset in found.assets], next_cursor=found.next_cursor or None)
 
     async def delete_asset(self, project: str, asset_id: str) -> None:
-        await client.ask(self._stub.DeleteAsset, index_pb2.DeleteAssetRequest(project_id=project, asset_id=asset_id))
+        await client.ask(self.stub.DeleteAsset, index_pb2.DeleteAssetRequest(project_id=project, asset_id=asset_id))
 
     async def retry_asset(self, project: str, asset_id: str) -> AcceptedBody:
-        accepted = await client.ask(self._stub.RetryAsset, index_pb2.RetryAssetRequest(project_id=project, asset_id=asset_id))
+        accepted = await client.ask(self.stub.RetryAsset, index_pb2.RetryAssetRequest(project_id=project, asset_id=asset_id))
         return AcceptedBody(asset_id=asset_id, job_id=accepted.job_id, status="pending")
 
     async def get_job(self, project: str, job_id: str) -> JobBody:
-        found = await client.ask(self._stub.GetJob, index_pb2.GetJobRequest(project_id=project, job_id=job_id))
+        found = await client.ask(self.stub.GetJob, index_pb2.GetJobRequest(project_id=project, job_id=job_id))
         return _job(found.job)
 
     async def list_jobs(self, project: str, cursor: str, limit: int) -> JobListBody:
-        found = await client.ask(self._stub.ListJobs, index_pb2.ListJobsRequest(project_id=project, cursor=cursor, limit=limit))
+        found = await client.ask(self.stub.ListJobs, index_pb2.ListJobsRequest(project_id=project, cursor=cursor, limit=limit))
         return JobListBody(jobs=[_job(job) for job in found.jobs], next_cursor=found.next_cursor or None)
 
-    async def search(
-        self, project: str, medium: MediaType, query: dict[str, str], wanted: SearchRequest
-    ) -> tuple[SearchBody, dict[str, float], Sequence[Any]]:
-        """The page of hits, the milliseconds of each stage, and the quotas that it used; the query by its name in the request."""
-        request = index_pb2.SearchRequest(
-            project_id=project,
-            media_type=media_type_to_proto(medium),
-            **query,
-            threshold=wanted.threshold,
-            min_coverage=wanted.min_coverage,
-            limit=wanted.limit,
-            collections=wanted.collections,
-            filter=_json(wanted.filter),
-            exclude_self=wanted.exclude_self,
-            cursor=wanted.cursor or "",
-        )
-        found = await client.ask(self._stub.Search, request)
-        body = SearchBody(
-            results=[_hit(hit) for hit in found.hits],
-            next_cursor=found.next_cursor or None,
-            processing_time_ms=found.processing_time_ms,
-        )
-        return body, {timing.stage: timing.milliseconds for timing in found.timings}, found.quotas
+    async def search(self, project: str, medium: MediaType, wanted: SearchRequest) -> tuple[SearchBody, dict[str, float], Sequence[Any]]:
+        """The page of hits, the milliseconds of each stage, and the quotas that it used."""
+        request = search_to_proto(wanted)
+        request.project_id, request.media_type = project, media_type_to_proto(medium)
+        return search_from_proto(await client.ask(self.stub.Search, request), wanted)
 
 
-def _asset(asset: index_pb2.Asset) -> AssetBody:
+def asset_to_proto(said: AssetFields) -> index_pb2.IndexAssetRequest:
+    """All that can be said of an asset, but what and whose it is."""
+    return index_pb2.IndexAssetRequest(
+        name=said.name or "",
+        collection=said.collection or "",
+        metadata=_json(said.metadata),
+        owner=said.owner or "",
+        ttl_seconds=said.ttl_seconds,
+        on_duplicate=getattr(index_pb2, f"ON_DUPLICATE_{said.on_duplicate.upper()}"),
+    )
+
+
+def search_to_proto(wanted: SearchRequest) -> index_pb2.SearchRequest:
+    """All that can be wanted, but whose and of what medium."""
+    request = index_pb2.SearchRequest(
+        threshold=wanted.threshold,
+        min_coverage=wanted.min_coverage,
+        limit=wanted.limit,
+        collections=wanted.collections,
+        filter=_json(wanted.filter),
+        exclude_self=wanted.exclude_self,
+        cursor=wanted.cursor or "",
+    )
+    match wanted:
+        case UrlSearchRequest():
+            request.url = wanted.url
+        case AssetSearchRequest():
+            request.asset_id = wanted.asset_id
+        case HashSearchRequest():
+            request.hash.CopyFrom(index_pb2.Hash(kind=hash_kind_to_proto(wanted.kind), value=wanted.hash))
+    return request
+
+
+def search_from_proto(found: index_pb2.SearchResponse, wanted: SearchRequest) -> tuple[SearchBody, dict[str, float], Sequence[Any]]:
+    """The page of hits, the milliseconds of each stage, and the quotas that it used."""
+    body = SearchBody(
+        results=[_hit(hit, wanted) for hit in found.hits],
+        next_cursor=found.next_cursor or None,
+        processing_time_ms=found.processing_time_ms,
+    )
+    return body, {timing.stage: timing.milliseconds for timing in found.timings}, found.quotas
+
+
+def hash_kind_to_proto(kind: str) -> Any:
+    return getattr(index_pb2, f"HASH_KIND_{kind.upper()}")
+
+
+def asset_from_proto(asset: index_pb2.Asset) -> AssetBody:
     return AssetBody(
         id=asset.id,
         name=asset.name or None,
         media_type=media_type_from_proto(asset.media_type),
-        status=_STATUS[asset.status],
+        status=STATUS[asset.status],
         error=_failure(asset),
         collection=asset.collection or None,
         metadata=json.loads(asset.metadata),
         created_at=shown_time(asset.created_at),
         ready_at=shown_time(asset.ready_at) if asset.HasField("ready_at") else None,
+        duplicate_of=asset.duplicate_of or UNSET,
     )
 
 
@@ -175,10 +201,10 @@ def _job_status(progress: ProgressBody) -> Status:
     return "failed" if progress.failed and not progress.ready else "ready"
 
 
-def _hit(hit: index_pb2.Hit) -> HitBody:
+def _hit(hit: index_pb2.Hit, wanted: SearchRequest) -> HitBody:
     result = result_from_proto(hit.result)
     is_in_time = result.media_type is not MediaType.IMAGE
-    return HitBody(
+    body = HitBody(
         asset_id=hit.asset.id,
         name=hit.asset.name or None,
         media_type=result.media_type,
@@ -189,6 +215,9 @@ def _hit(hit: index_pb2.Hit) -> HitBody:
         collection=hit.asset.collection or None,
         metadata=json.loads(hit.asset.metadata),
     )
+    if "strong" in wanted.include:
+        body.strong = hit.is_strong if hit.HasField("is_strong") else None
+    return body
 
 
 def _failure(found: index_pb2.Asset | index_pb2.Job) -> FailureBody | None:

@@ -17,6 +17,7 @@ from gateway.index_schemas import (
     AssetListBody,
     AssetQuery,
     AssetSearchRequest,
+    HashSearchRequest,
     IndexRequest,
     JobBody,
     JobListBody,
@@ -39,32 +40,41 @@ def index_url(medium: MediaType) -> Handler:
 
     async def handle(request: web.Request) -> web.Response:
         wanted = read_body(await read_json_body(request, request.app[SETTINGS].gateway_client_seconds), IndexRequest)
-        key = request.headers.get("Idempotency-Key", "")
-        if not key.isascii():
-            raise InvalidRequest("Idempotency-Key must be ASCII", field="Idempotency-Key")
-        accepted = await request.app[INDEX].index_asset(request[CALLER].project, medium, wanted, key)
+        accepted = await request.app[INDEX].index_asset(request[CALLER].project, medium, wanted, idempotency_key(request))
         return json_response(accepted, status=202)
 
     return handle
 
 
-def search(medium: MediaType, form: type[SearchRequest], by: str) -> Handler:
-    """POST /v1/search/{type}/url and /asset; `by` is the field that names the query."""
+def search(medium: MediaType, form: type[SearchRequest]) -> Handler:
+    """POST /v1/search/{type}/url, /asset and /hash."""
 
     async def handle(request: web.Request) -> web.Response:
         started = time.perf_counter()
         wanted = read_body(await read_json_body(request, request.app[SETTINGS].gateway_client_seconds), form)
-        if wanted.media_types not in (None, [medium]):
-            raise InvalidRequest(f"media_types may only be [{medium}] here", field="media_types")
-        if medium is MediaType.IMAGE and wanted.min_coverage:
-            raise InvalidRequest("min_coverage: images have no coverage", field="min_coverage")
-        found, timings, quotas = await request.app[INDEX].search(request[CALLER].project, medium, {by: getattr(wanted, by)}, wanted)
+        check_search(medium, wanted)
+        found, timings, quotas = await request.app[INDEX].search(request[CALLER].project, medium, wanted)
         note_limits(request, limits_of(quotas))
         response = json_response(found)
         add_timing(response, timings, started)
         return response
 
     return handle
+
+
+def idempotency_key(request: web.Request) -> str:
+    key = request.headers.get("Idempotency-Key", "")
+    if not key.isascii():
+        raise InvalidRequest("Idempotency-Key must be ASCII", field="Idempotency-Key")
+    return key
+
+
+def check_search(medium: MediaType, wanted: SearchRequest) -> None:
+    """What the form alone does not say."""
+    if wanted.media_types not in (None, [medium]):
+        raise InvalidRequest(f"media_types may only be [{medium}] here", field="media_types")
+    if medium is MediaType.IMAGE and wanted.min_coverage:
+        raise InvalidRequest("min_coverage: images have no coverage", field="min_coverage")
 
 
 async def list_assets(request: web.Request) -> web.Response:
@@ -126,7 +136,7 @@ def _media_routes(medium: MediaType) -> tuple[Route, ...]:
             name=f"search_{medium}_by_url",
             method="POST",
             path=f"/v1/search/{medium}/url",
-            handler=search(medium, UrlSearchRequest, "url"),
+            handler=search(medium, UrlSearchRequest),
             summary=f"Search the library with {examples.ONE[medium]} by URL",
             description=examples.SEARCH_DESCRIPTION,
             key=Key.ALWAYS,
@@ -142,7 +152,7 @@ def _media_routes(medium: MediaType) -> tuple[Route, ...]:
             name=f"search_{medium}_by_asset",
             method="POST",
             path=f"/v1/search/{medium}/asset",
-            handler=search(medium, AssetSearchRequest, "asset_id"),
+            handler=search(medium, AssetSearchRequest),
             summary=f"Search the library with {examples.ONE[medium]} that it holds",
             description=examples.SEARCH_DESCRIPTION,
             key=Key.ALWAYS,
@@ -152,6 +162,22 @@ def _media_routes(medium: MediaType) -> tuple[Route, ...]:
             answer_headers=("Server-Timing",),
             errors=(FeatureDisabled, QuotaExceeded, NotFound),
             example_request={"asset_id": examples.ASSET_ID, "exclude_self": False},
+            example_answer=examples.SEARCH_ANSWER[medium],
+        ),
+        Route(
+            name=f"search_{medium}_by_hash",
+            method="POST",
+            path=f"/v1/search/{medium}/hash",
+            handler=search(medium, HashSearchRequest),
+            summary=f"Search the library with a hash of {examples.ONE[medium]}",
+            description=examples.HASH_SEARCH_DESCRIPTION,
+            key=Key.ALWAYS,
+            scope=f"{medium}:search",
+            bodies={JSON: HashSearchRequest},
+            answer=SearchBody,
+            answer_headers=("Server-Timing",),
+            errors=(FeatureDisabled, QuotaExceeded),
+            example_request={"hash": examples.SHA256, "kind": "sha256"},
             example_answer=examples.SEARCH_ANSWER[medium],
         ),
     )

@@ -13,19 +13,36 @@ from mesh.media import Confidence, MediaType
 Status = Literal["pending", "processing", "ready", "failed"]
 Text = Annotated[str, Meta(max_length=500)]
 Limit = Annotated[int, Meta(ge=1, le=100)]
+HashKind = Literal["md5", "sha1", "sha256", "pdq", "phash", "dhash", "ahash", "whash"]
+File = Annotated[str, Meta(description="The file itself.", extra_json_schema={"format": "binary"})]
 
 DEFAULT_LIMIT = 20
 
 
-class IndexRequest(msgspec.Struct, kw_only=True):
-    """The body of POST /v1/index/{type}/url."""
+class AssetFields(msgspec.Struct, kw_only=True):
+    """What can be said of an asset."""
 
-    url: Url
     name: Text | None = None
     collection: Text | None = None
     metadata: dict[str, Any] | None = None
     owner: Text | None = None
     ttl_seconds: Annotated[int, Meta(ge=1, le=10 * 366 * 24 * 3600)] | None = None
+    on_duplicate: Annotated[
+        Literal["index", "skip", "link"],
+        Meta(description="Where its collection has it already: index it all the same, fail it as a `duplicate`, or index and link it."),
+    ] = "index"
+
+
+class IndexRequest(AssetFields, kw_only=True):
+    """The body of POST /v1/index/{type}/url."""
+
+    url: Url
+
+
+class IndexForm(AssetFields, kw_only=True):
+    """The form of POST /v1/index/{type}/upload; what is no text is JSON."""
+
+    file: File
 
 
 class SearchRequest(msgspec.Struct, kw_only=True):
@@ -40,6 +57,7 @@ class SearchRequest(msgspec.Struct, kw_only=True):
     media_types: list[MediaType] | None = None
     filter: dict[str, Any] | None = None
     exclude_self: bool = False
+    include: Annotated[list[Literal["strong"]], Meta(description="Fields that each result has beside the others.")] = []
 
 
 class UrlSearchRequest(SearchRequest, kw_only=True):
@@ -54,6 +72,19 @@ class AssetSearchRequest(SearchRequest, kw_only=True):
     asset_id: str
 
 
+class HashSearchRequest(SearchRequest, kw_only=True):
+    """The body of POST /v1/search/{type}/hash."""
+
+    hash: Annotated[str, Meta(description="In hexadecimal.")]
+    kind: HashKind
+
+
+class SearchForm(SearchRequest, kw_only=True):
+    """The form of POST /v1/search/{type}/upload; what is no text is JSON."""
+
+    file: File
+
+
 class AssetQuery(msgspec.Struct, kw_only=True):
     """The query of GET /v1/assets."""
 
@@ -63,6 +94,25 @@ class AssetQuery(msgspec.Struct, kw_only=True):
     status: Status | UnsetType = UNSET
     type: MediaType | UnsetType = UNSET
     name: Text | UnsetType = UNSET
+    collection: Text | UnsetType = UNSET
+
+
+class ImportQuery(msgspec.Struct, kw_only=True):
+    """The query of POST /v1/index/{type}/hashes: what holds for every row that does not say."""
+
+    kind: Literal["md5", "sha1", "sha256", "pdq", ""] = ""
+    collection: Text = ""
+    owner: Text = ""
+    # 0: they stay.
+    ttl_seconds: Annotated[int, Meta(ge=0, le=10 * 366 * 24 * 3600)] = 0
+
+
+class ExportQuery(msgspec.Struct, kw_only=True):
+    """The query of GET /v1/hashes/export."""
+
+    kind: HashKind
+    format: Literal["csv", "jsonl"] = "csv"
+    type: MediaType | UnsetType = UNSET
     collection: Text | UnsetType = UNSET
 
 
@@ -94,11 +144,28 @@ class AssetBody(msgspec.Struct, kw_only=True):
     metadata: dict[str, Any]
     created_at: str
     ready_at: str | None
+    # Only of one that is a duplicate.
+    duplicate_of: str | UnsetType = UNSET
 
 
 class AssetListBody(msgspec.Struct, kw_only=True):
     assets: list[AssetBody]
     next_cursor: str | None
+
+
+class RowErrorBody(msgspec.Struct, kw_only=True):
+    line: int
+    message: str
+
+
+class ImportBody(msgspec.Struct, kw_only=True):
+    """Counts of rows; the errors are the first thousand."""
+
+    job_id: str
+    accepted: int
+    already_there: int
+    refused: int
+    errors: list[RowErrorBody]
 
 
 class ProgressBody(msgspec.Struct, kw_only=True):
@@ -137,6 +204,8 @@ class HitBody(msgspec.Struct, kw_only=True):
     confidence: Confidence
     collection: str | None
     metadata: dict[str, Any]
+    # Where the search includes it; null: it is no film.
+    strong: bool | UnsetType | None = UNSET
 
 
 class SearchBody(msgspec.Struct, kw_only=True):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import Final
 
 import msgspec
 from aiohttp import web
@@ -12,7 +11,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from prometheus_client import Counter, Histogram
 
 from gateway.admission import answer_fields
-from gateway.handlers import LEAVING, NotReady, json_response
+from gateway.handlers import HEADERS, LEAVING, NotReady, json_response
 from gateway.routes import SETTINGS, Handler
 from gateway.schemas import error_body
 from mesh import call
@@ -28,8 +27,6 @@ SECONDS = Histogram(
     ["route"],
     buckets=SECONDS_BUCKETS,
 )
-
-_HEADERS: Final = {"Server": "mediamesh", "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 
 
 @web.middleware
@@ -57,7 +54,7 @@ async def watch(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 def finish(response: web.StreamResponse, method: str, route: str, code: str, started: float) -> None:
     """What every answer carries, and what is kept of it."""
-    for name, value in _HEADERS.items():
+    for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
     response.headers["X-Request-Id"] = call.request_id()
     seconds = time.perf_counter() - started

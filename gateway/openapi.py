@@ -114,6 +114,7 @@ _TAGS: Final = (
     ("Assets", "What the library holds."),
     ("Jobs", "What is being indexed."),
     ("Usage", "What the project has used of its plan."),
+    ("Hashes", "Lists of hashes."),
     ("Service", "The service itself; no key is asked for."),
 )
 
@@ -199,7 +200,11 @@ def _parameters(route: Route) -> list[Json]:
 
 def _query_schema(schema: Json, schemas: dict[str, Json]) -> Json:
     """With what is named elsewhere, which stands here."""
-    return schemas[schema["$ref"]] if "$ref" in schema else schema
+    if "$ref" in schema:
+        return schemas[schema["$ref"]]
+    return {key: _query_schema(value, schemas) if isinstance(value, dict) else value for key, value in schema.items()} | {
+        key: [_query_schema(one, schemas) for one in schema[key]] for key in ("anyOf",) if key in schema
+    }
 
 
 def _content(kind: Any, route: Route | None = None) -> Json:

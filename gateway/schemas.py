@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal, TypeVar, get_origin
+from typing import Annotated, Any, Final, Literal, TypeVar, get_args, get_origin
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -244,23 +244,38 @@ def read_query(query: MultiMapping[str], form: type[Form]) -> Form:
     """The query of a URL as a request, under the same rules."""
     if len(query) > len(set(query)):
         raise InvalidRequest("a parameter of the query is given twice")
+    _require(dict(query), form)
     return _convert(dict(query), form, is_text=True)
 
 
 def read_fields(texts: Mapping[str, str], form: type[Form]) -> Form:
-    """A form's fields as a request: a list is JSON, or the one word that it has; an empty field is none."""
+    """A form's fields as a request: objects and lists are JSON (a list of one may be that one), and an empty field is none."""
     fields: dict[str, Any] = {name: text for name, text in texts.items() if text}
-    for name in list_fields(form) & set(fields):
+    lists = list_fields(form)
+    for name in (lists | _fields_of_kind(form, dict)) & set(fields):
         text = fields[name]
+        if name in lists and not text.startswith("["):
+            fields[name] = [text]
+            continue
         try:
-            fields[name] = msgspec.json.decode(text) if text.startswith("[") else [text]
+            fields[name] = msgspec.json.decode(text)
+            _refuse_doubles(text)
         except (ValueError, RecursionError) as problem:
             raise InvalidRequest(f"{name} is not valid JSON", field=name) from problem
     return _convert(fields, form, is_text=True)
 
 
 def list_fields(form: type[msgspec.Struct]) -> set[str]:
-    return {field.name for field in msgspec.structs.fields(form) if get_origin(getattr(field.type, "__origin__", field.type)) is list}
+    return _fields_of_kind(form, list)
+
+
+def _fields_of_kind(form: type[msgspec.Struct], kind: type) -> set[str]:
+    return {field.name for field in msgspec.structs.fields(form) if _is_of_kind(field.type, kind)}
+
+
+def _is_of_kind(declared: Any, kind: type) -> bool:
+    """Also as one of several, annotated or not."""
+    return declared is kind or get_origin(declared) is kind or (get_origin(declared) is not list and any(_is_of_kind(part, kind) for part in get_args(declared)))
 
 
 def _require(fields: dict[str, Any], form: type[msgspec.Struct]) -> None:
@@ -286,7 +301,7 @@ def _convert(fields: dict[str, Any], form: type[Form], *, is_text: bool = False)
         raise InvalidRequest(f"{name}: {reason}", field=name) from problem
 
 
-def _refuse_doubles(body: bytes) -> None:
+def _refuse_doubles(body: bytes | str) -> None:
     """A field given twice means different things to different readers."""
 
     def check(pairs: list[tuple[str, object]]) -> None:

@@ -12,7 +12,7 @@ from typing import Final
 import uvloop
 from aiohttp import web
 
-from gateway import docs, handlers, index_handlers, openapi, pair_handlers, usage_handlers
+from gateway import docs, handlers, hash_handlers, index_handlers, openapi, pair_handlers, upload_handlers, usage_handlers
 from gateway.access import Access
 from gateway.admission import Admission
 from gateway.client_address import ClientAddresses
@@ -32,7 +32,15 @@ from mesh.settings import InvalidSettings, exit_on_invalid
 
 _log = logging.getLogger(__name__)
 
-ROUTES: Final[tuple[Route, ...]] = (*pair_handlers.ROUTES, *handlers.ROUTES, *index_handlers.ROUTES, *usage_handlers.ROUTES, *docs.ROUTES)
+ROUTES: Final[tuple[Route, ...]] = (
+    *pair_handlers.ROUTES,
+    *handlers.ROUTES,
+    *index_handlers.ROUTES,
+    *upload_handlers.ROUTES,
+    *hash_handlers.ROUTES,
+    *usage_handlers.ROUTES,
+    *docs.ROUTES,
+)
 
 
 def build(settings: Settings) -> web.Application:

@@ -41,6 +41,8 @@ class Settings(MeshSettings, frozen=True, kw_only=True):
     gateway_batch_concurrency: Annotated[int, Meta(ge=1, le=32)] = 4
     # A client that has not sent its headers, or its body, or not read its answer, by then is cut off.
     gateway_client_seconds: Seconds = 10.0
+    # For one upload, or the bytes of one asset: then it ends, however much is left.
+    gateway_upload_seconds: Seconds = 300.0
     gateway_max_connections: Annotated[int, Meta(ge=1)] = 4096
     # Off: the label `none` is given out as `low`, for clients that know three labels only.
     confidence_none: bool = True

@@ -17,6 +17,7 @@ from PIL import Image
 from image_svc import compare as pairwise
 from image_svc.fingerprint import ALGORITHM, CANONICAL_SIDE, VERSION, Canonical, canonical, detail, outline, read_outline, terms
 from mesh.errors import InvalidRequest
+from mesh.exact_hashes import exact_hashes
 from mesh.media import DETAIL, OUTLINE, Box, Comparison, Coverage, Fingerprint, MatchOptions, MediaType, Region, Transform, Transforms
 from stills import Picture, decode_image
 
@@ -53,8 +54,8 @@ def explicit_hashes(path: str, known: Fingerprint) -> dict[str, str]:
     pixels = np.ascontiguousarray(decode_image(data, max_side=MAX_HASHED_SIDE).pixels)
     image = Image.fromarray(pixels)
     perceptual = {name: str(make(image)) for name, make in _HASHES.items()}
-    md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
-    return {**known.hashes, "md5": md5, "pdq": np.packbits(pdqhash.compute(pixels)[0].astype(bool)).tobytes().hex(), **perceptual}
+    pdq = np.packbits(pdqhash.compute(pixels)[0].astype(bool)).tobytes().hex()
+    return {**known.hashes, **exact_hashes(path), "pdq": pdq, **perceptual}
 
 
 def search_terms(known: Fingerprint) -> Fingerprint:

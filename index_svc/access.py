@@ -9,8 +9,9 @@ from typing import Final
 from uuid import UUID, uuid4
 
 from index_svc import keys
-from index_svc.records import Grant, Key, Project
+from index_svc.records import Grant, Key, Project, ProjectSettings
 from index_svc.store import access as store
+from index_svc.store import media as media_store
 from index_svc.store.database import Connection, Database
 from index_svc.store.usage import set_key_rate
 from mesh.errors import FeatureDisabled, InvalidRequest, NotFound, Unauthorized
@@ -83,6 +84,21 @@ class Access:
                 raise Unauthorized()
             await store.touch_key(connection, identity)
         return found[1]
+
+    async def require_project(self, connection: Connection, project: UUID) -> None:
+        if not await store.has_project(connection, project):
+            raise NotFound("there is no such project")
+
+    async def update_project(self, project: UUID, settings: ProjectSettings) -> Project:
+        """All of its settings; what it keeps no longer goes."""
+        async with self._database.transaction() as connection:
+            await self.require_project(connection, project)
+            await store.write_settings(connection, project, settings)
+            if not settings.store_media:
+                await media_store.drop_kept_media(connection, project)
+            found = await store.find_project(connection, project)
+        assert found is not None
+        return found
 
     async def require_feature(self, connection: Connection, project: UUID, feature: str) -> None:
         """Where a plan does not have it, no quota helps."""

@@ -21,6 +21,8 @@ from protos import index_pb2, index_pb2_grpc
 _FIRST_PROJECT: Final = "default"
 _FIRST_PLAN: Final = "unlimited"
 """Whose machine it is decides itself."""
+_DEFAULT: Final = "default"
+_SETTINGS: Final = ("store_media", "media_days", "image_threshold", "audio_threshold", "video_threshold", "strong_coverage")
 
 Command = Callable[[Any, argparse.Namespace], Awaitable[None]]
 
@@ -64,6 +66,24 @@ async def _projects(stub: Any, options: argparse.Namespace) -> None:
 async def _create_project(stub: Any, options: argparse.Namespace) -> None:
     made = await client.ask(stub.CreateProject, index_pb2.CreateProjectRequest(name=options.name, plan=options.plan))
     print(made.project.id)
+
+
+async def _settings(stub: Any, options: argparse.Namespace) -> None:
+    """Those that are named are set, `default` unsets one; all of them are printed."""
+    projects = (await client.ask(stub.ListProjects, index_pb2.ListProjectsRequest())).projects
+    settings = next((project.settings for project in projects if project.id == options.project), index_pb2.ProjectSettings())
+    changed = {name: value for name in _SETTINGS if (value := getattr(options, name)) is not None}
+    for name, value in changed.items():
+        settings.ClearField(name)
+        if value != _DEFAULT:
+            setattr(settings, name, value)
+    if changed:
+        request = index_pb2.UpdateProjectRequest(project_id=options.project, settings=settings)
+        settings = (await client.ask(stub.UpdateProject, request)).project.settings
+    print(f"store-media {'on' if settings.store_media else 'off'}")
+    for name in _SETTINGS[1:]:
+        value = f"{getattr(settings, name):g}" if settings.HasField(name) else _DEFAULT
+        print(f"{name.replace('_', '-')} {value}")
 
 
 async def _keys(stub: Any, options: argparse.Namespace) -> None:
@@ -117,6 +137,12 @@ def _parser() -> argparse.ArgumentParser:
     project = add("create-project", _create_project, "make a project and print its id", in_project=False)
     project.add_argument("name")
     project.add_argument("--plan", default="", help="free where none is given")
+    settings = add("settings", _settings, "print what a project sets for itself; with options, set it")
+    settings.add_argument("--store-media", type=_switch, help="on or off: uploaded bytes stay once their asset is ready")
+    settings.add_argument("--media-days", type=_number(int), help="how long; default: as long as their asset")
+    for medium in ("image", "audio", "video"):
+        settings.add_argument(f"--{medium}-threshold", type=_number(float), help="the score from which on an asset is a hit, or default")
+    settings.add_argument("--strong-coverage", type=_number(float), help="of a film, for a strong hit, or default")
     add("keys", _keys, "list a project's keys")
     key = add("create-key", _create_key, "make a key and print it, this once")
     key.add_argument("name")
@@ -128,6 +154,19 @@ def _parser() -> argparse.ArgumentParser:
     add("revoke-key", _revoke_key, "end a key, everywhere within seconds").add_argument("key", help="its id or prefix")
     add_plan_commands(add_on_channel)
     return parser
+
+
+def _switch(text: str) -> bool:
+    if text not in ("on", "off"):
+        raise argparse.ArgumentTypeError("on or off")
+    return text == "on"
+
+
+def _number(kind: type[int] | type[float]) -> Callable[[str], float | str]:
+    def read(text: str) -> float | str:
+        return text if text == _DEFAULT else kind(text)
+
+    return read
 
 
 def _day(seconds: float) -> str:

@@ -11,11 +11,12 @@ from index_svc.access import Access
 from index_svc.cursors import cursor_of, read_cursor
 from index_svc.jobs import Jobs
 from index_svc.quotas import Quotas
-from index_svc.records import Asset, AssetDraft, AssetFilter, Job
+from index_svc.records import Asset, AssetDraft, AssetFilter, Job, Received
 from index_svc.store import access as access_store
 from index_svc.store import assets as store
+from index_svc.store import media as media_store
 from index_svc.store.database import Database
-from mesh.errors import Conflict, InvalidRequest, NotFound
+from mesh.errors import Conflict, DeadlineExceeded, InvalidRequest, NotFound
 
 MAX_PAGE: Final = 100
 DEFAULT_PAGE: Final = 20
@@ -30,7 +31,9 @@ class Index:
         self._quotas = quotas
         self._jobs = jobs
 
-    async def accept(self, project: UUID, draft: AssetDraft, idempotency_key: str = "") -> tuple[UUID, UUID]:
+    async def accept(
+        self, project: UUID, draft: AssetDraft, idempotency_key: str = "", received: Received | None = None
+    ) -> tuple[UUID, UUID]:
         """The ids of the new asset and of its job: all of it is kept, or nothing. The same again under the same key is done once."""
         asset, job = uuid4(), uuid4()
         async with self._database.transaction() as connection:
@@ -47,6 +50,8 @@ class Index:
             await self._quotas.require_place(connection, project, draft.media_type)
             await store.insert_job(connection, project, job, draft.media_type, 1)
             number = await store.insert_asset(connection, project, asset, job, draft)
+            if received and not await media_store.give_media(connection, received.media, number, received.size_bytes, received.sha256):
+                raise DeadlineExceeded("the upload was given up, for it stood still for too long")
             await self._jobs.queue(connection, number)
         return asset, job
 
@@ -81,6 +86,8 @@ class Index:
                 raise Conflict(f"only an asset that failed is tried again; this one is {found.status}", status=found.status)
             await self._quotas.require_place(connection, project, found.media_type)
             number, job = reset
+            if not await media_store.need_again(connection, number):
+                raise Conflict("its bytes are not there any more: upload it again")
             await self._jobs.queue(connection, number)
         return job
 

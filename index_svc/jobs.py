@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Final
+from collections.abc import AsyncIterator
+from typing import Any, Final
+from uuid import UUID
 
 import procrastinate
 from procrastinate import JobContext, PsycopgConnector, RetryDecision
@@ -16,13 +18,18 @@ from procrastinate.jobs import Status
 from procrastinate.retry import BaseRetryStrategy
 from prometheus_client import Counter
 
+from index_svc.hashes import HashKind
+from index_svc.kept_media import read_media
 from index_svc.matchers import Matchers
 from index_svc.quotas import Quotas
-from index_svc.records import MEDIUM
+from index_svc.records import MEDIUM, Fingerprint, OnDuplicate
+from index_svc.search import Search
 from index_svc.store import assets as store
+from index_svc.store import hashes as hash_store
+from index_svc.store import media as media_store
 from index_svc.store.database import Connection, Database
 from mesh import call
-from mesh.errors import MeshError, QuotaExceeded
+from mesh.errors import Duplicate, MeshError, NotFound
 
 _log = logging.getLogger(__name__)
 
@@ -47,10 +54,23 @@ class _TryAgain(Exception):
 class Jobs:
     """Enter it to have jobs done in this process; with `at_once` 0 it only queues them."""
 
-    def __init__(self, database: Database, matchers: Matchers, quotas: Quotas, at_once: int, max_attempts: int) -> None:
+    def __init__(
+        self,
+        database: Database,
+        matchers: Matchers,
+        quotas: Quotas,
+        search: Search,
+        at_once: int,
+        max_attempts: int,
+        *,
+        with_hashes: bool = True,
+    ) -> None:
         self._database = database
         self._matchers = matchers
         self._quotas = quotas
+        self._search = search
+        self._with_hashes = with_hashes
+        self._checking = asyncio.Lock()
         self._at_once = at_once
         self._max_attempts = max_attempts
         self._app = procrastinate.App(connector=PsycopgConnector())
@@ -94,25 +114,51 @@ class Jobs:
             refusal = await self._quotas.place_refusal(connection, asset["project"], medium)
             if refusal is not None:
                 await store.fail(connection, number, refusal.code, refusal.message)
+                await media_store.settle_failed(connection, number)
         if refusal is not None:
             FINISHED.labels(medium, refusal.code).inc()
             return
+        on_duplicate = OnDuplicate(asset["on_duplicate"])
         call.begin(str(asset["id"]), _TASK_SECONDS)
         try:
-            made = await self._matchers.fingerprint(medium, asset["url"])
+            made = await self._matchers.fingerprint(medium, await self._source(number, asset["url"]), with_hashes=self._with_hashes)
+            if on_duplicate is OnDuplicate.INDEX:
+                async with self._database.transaction() as connection:
+                    await self._make_ready(connection, number, made)
+            else:
+                await self._check_then_index(number, asset, made, on_duplicate)
         except MeshError as error:
             await self._end_badly(number, error, is_last=is_last)
             FINISHED.labels(medium, error.code).inc()
             return
-        try:
-            async with self._database.transaction() as connection:
-                await store.make_ready(connection, number, made)
-        except QuotaExceeded as error:
-            # The last place went to another while this one was fingerprinted.
-            await self._end_badly(number, error, is_last=is_last)
-            FINISHED.labels(medium, error.code).inc()
-            return
         FINISHED.labels(medium, "ok").inc()
+
+    async def _source(self, number: int, url: str | None) -> str | AsyncIterator[bytes]:
+        if url is not None:
+            return url
+        async with self._database.transaction() as connection:
+            media = await media_store.find_media(connection, number)
+        if media is None:
+            raise NotFound("its bytes are not there any more: upload it again")
+        return read_media(self._database, media)
+
+    async def _make_ready(self, connection: Connection, number: int, made: Fingerprint) -> None:
+        if not await store.make_ready(connection, number, made):
+            return
+        await hash_store.write_hashes(connection, number, {HashKind(name): value for name, value in made.hashes.items()})
+        await media_store.settle_ready(connection, number)
+
+    async def _check_then_index(self, number: int, asset: dict[str, Any], made: Fingerprint, on_duplicate: OnDuplicate) -> None:
+        """One at a time in each collection, so that of two copies that come at once one finds the other."""
+        medium = MEDIUM[asset["media_type"]]
+        async with self._checking, self._database.transaction() as connection:
+            await store.lock_collection(connection, asset["project"], medium, asset["collection"])
+            original = await self._search.find_original(asset["project"], medium, made, asset["collection"], asset["id"])
+            if original is not None and on_duplicate is OnDuplicate.SKIP:
+                raise Duplicate(f"is a duplicate of the asset {original}", duplicate_of=str(original))
+            await self._make_ready(connection, number, made)
+            if original is not None:
+                await store.link(connection, number, original)
 
     async def _end_badly(self, number: int, error: MeshError, *, is_last: bool) -> None:
         """It waits again where that may help, else the asset has failed, and says why."""
@@ -121,7 +167,9 @@ class Jobs:
             if is_worth_another:
                 await store.wait_again(connection, number)
             else:
-                await store.fail(connection, number, error.code, error.message)
+                original = error.details.get("duplicate_of")
+                await store.fail(connection, number, error.code, error.message, UUID(original) if original else None)
+                await (media_store.drop_media if original else media_store.settle_failed)(connection, number)
         if is_worth_another:
             raise _TryAgain() from error
 
@@ -160,8 +208,11 @@ class Jobs:
     async def _delete_expired(self) -> None:
         while True:
             async with self._database.transaction() as connection:
-                if await store.delete_expired(connection, _EXPIRED_AT_ONCE) < _EXPIRED_AT_ONCE:
-                    return
+                assets = await store.delete_expired(connection, _EXPIRED_AT_ONCE)
+            async with self._database.transaction() as connection:
+                media = await media_store.delete_expired_media(connection, _EXPIRED_AT_ONCE)
+            if max(assets, media) < _EXPIRED_AT_ONCE:
+                return
 
     async def _retry_stalled(self) -> None:
         for job in await self._app.job_manager.get_stalled_jobs(queue=QUEUE, seconds_since_heartbeat=_LEASE_SECONDS):

@@ -6,17 +6,18 @@ What is kept of a fingerprint is the matcher's own message without its terms; no
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Final
 
 import grpc
 
+from index_svc.hashes import EXACT
 from index_svc.records import Fingerprint
 from index_svc.settings import Settings
 from mesh import client
-from mesh.errors import Internal, NotAvailable
+from mesh.errors import Internal, MeshError, NotAvailable
 from mesh.media import Include, MatchOptions, MatchResult, MediaType
 from mesh.wire import options_to_proto, result_from_proto
 from protos import matcher_pb2, matcher_pb2_grpc, media_pb2
@@ -49,14 +50,25 @@ class Matchers:
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
 
-    async def fingerprint(self, medium: MediaType, url: str) -> Fingerprint:
-        """All layers of what the URL names."""
+    async def fingerprint(self, medium: MediaType, source: str | AsyncIterator[bytes], *, with_hashes: bool = False) -> Fingerprint:
+        """All layers of what the URL names, or of these bytes."""
+        head = matcher_pb2.FingerprintHead(include_hashes=with_hashes)
+        if isinstance(source, str):
+            head.url = source
+        else:
+            head.inline.SetInParent()
 
-        async def requests() -> AsyncIterator[matcher_pb2.ComputeFingerprintRequest]:
-            yield matcher_pb2.ComputeFingerprintRequest(head=matcher_pb2.FingerprintHead(url=url))
+        async def requests() -> AsyncGenerator[matcher_pb2.ComputeFingerprintRequest, None]:
+            yield matcher_pb2.ComputeFingerprintRequest(head=head)
+            if not isinstance(source, str):
+                async for chunk in source:
+                    yield matcher_pb2.ComputeFingerprintRequest(chunk=chunk)
 
-        response = await client.ask(self._stub(medium).ComputeFingerprint, requests())
-        return replace(_from_proto(response.fingerprint), media_bytes=response.media_bytes)
+        try:
+            response = await client.ask_with(self._stub(medium).ComputeFingerprint, requests())
+        except MeshError as error:
+            raise (error if isinstance(source, str) else _of_file(error)) from error
+        return replace(_from_proto(response), media_bytes=response.media_bytes)
 
     async def search_terms(self, medium: MediaType, known: Fingerprint) -> Fingerprint:
         """With what is asked for to find it, or what it is a copy of."""
@@ -104,12 +116,26 @@ class Matchers:
         return matcher_pb2_grpc.MatcherServiceStub(self._channels[medium])
 
 
-def _from_proto(message: media_pb2.Fingerprint) -> Fingerprint:
+def _of_file(error: MeshError) -> MeshError:
+    """As whoever uploaded the file knows it: by no other name."""
+    if error.details.get("field") != "inline":
+        return error
+    details = {**error.details, "field": "file"}
+    return type(error)(error.message.replace("inline", "file", 1), **details)
+
+
+def _from_proto(response: matcher_pb2.ComputeFingerprintResponse) -> Fingerprint:
+    message = response.fingerprint
+    # A blank picture looks like every other one.
+    is_blank = message.information <= 0
+    hashes = {name: value for name, value in response.hashes.items() if name in EXACT or not is_blank}
     terms, positions = _read_terms(message.terms)
     if "sha256" not in message.hashes:
         raise Internal()
     message.ClearField("terms")
-    return Fingerprint(message.algorithm, message.version, message.hashes["sha256"], message.SerializeToString(), terms, positions)
+    return Fingerprint(
+        message.algorithm, message.version, message.hashes["sha256"], message.SerializeToString(), terms, positions, hashes=hashes
+    )
 
 
 def _read_terms(message: media_pb2.Terms) -> tuple[list[int], list[int]]:

@@ -3,20 +3,48 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from datetime import UTC, datetime
+from typing import Final
 
 from index_svc import keys
-from index_svc.records import Asset, AssetFilter, AssetStatus, Hit, Job, Key, Project
-from index_svc.texts import checked_text
+from index_svc.cursors import cursor_of, read_cursor
+from index_svc.hashes import NEAR, HashKind, checked_hash
+from index_svc.records import (
+    Asset,
+    AssetDraft,
+    AssetFilter,
+    AssetStatus,
+    Hit,
+    Job,
+    Key,
+    Narrowing,
+    OnDuplicate,
+    Project,
+    ProjectSettings,
+)
+from index_svc.search import Found, Query
+from index_svc.texts import MAX_URL_CHARACTERS, checked_object, checked_text, known_id
+from index_svc.usage_messages import quota_to_proto
 from mesh.errors import InvalidRequest
+from mesh.media import MediaType
 from mesh.wire import media_type_from_proto, media_type_to_proto, result_to_proto
-from protos import index_pb2
+from protos import index_pb2, media_pb2
 
+MAX_MEDIA_DAYS: Final = 36_525
+_ON_DUPLICATE = {getattr(index_pb2, f"ON_DUPLICATE_{word.name}"): word for word in OnDuplicate}
+_HASH_KIND: dict[int, HashKind] = {getattr(index_pb2, f"HASH_KIND_{kind.name}"): kind for kind in HashKind}
 _STATUS = {status: getattr(index_pb2, f"ASSET_STATUS_{status.name}") for status in AssetStatus}
 
 
 def project_to_proto(project: Project) -> index_pb2.Project:
-    return index_pb2.Project(id=str(project.id), name=project.name, plan=project.plan, created_at=project.created_at.timestamp())
+    return index_pb2.Project(
+        id=str(project.id),
+        name=project.name,
+        plan=project.plan,
+        created_at=project.created_at.timestamp(),
+        settings=settings_to_proto(project.settings),
+    )
 
 
 def key_to_proto(key: Key) -> index_pb2.Key:
@@ -48,6 +76,7 @@ def asset_to_proto(asset: Asset) -> index_pb2.Asset:
         owner=asset.owner,
         created_at=asset.created_at.timestamp(),
         ready_at=_seconds(asset.finished_at) if is_ready else None,
+        duplicate_of=str(asset.duplicate_of) if asset.duplicate_of else "",
     )
 
 
@@ -65,7 +94,83 @@ def job_to_proto(job: Job) -> index_pb2.Job:
 
 
 def hit_to_proto(hit: Hit) -> index_pb2.Hit:
-    return index_pb2.Hit(asset=asset_to_proto(hit.asset), result=result_to_proto(hit.result))
+    return index_pb2.Hit(asset=asset_to_proto(hit.asset), result=result_to_proto(hit.result), is_strong=hit.is_strong)
+
+
+def draft_from_proto(request: index_pb2.IndexAssetRequest, media_type: MediaType) -> AssetDraft:
+    return AssetDraft(
+        media_type=media_type,
+        url=checked_text(request.url, "url", max_characters=MAX_URL_CHARACTERS),
+        name=checked_text(request.name, "name"),
+        collection=checked_text(request.collection, "collection"),
+        owner=checked_text(request.owner, "owner"),
+        metadata=checked_object(request.metadata, "metadata"),
+        ttl_seconds=request.ttl_seconds if request.HasField("ttl_seconds") else None,
+        on_duplicate=_ON_DUPLICATE.get(request.on_duplicate, OnDuplicate.INDEX),
+    )
+
+
+def query_from_proto(request: index_pb2.SearchRequest, media_type: MediaType) -> Query:
+    asset = known_id(request.asset_id, "asset") if request.HasField("asset_id") else None
+    return Query(
+        media_type=media_type,
+        url=checked_text(request.url, "url", max_characters=MAX_URL_CHARACTERS),
+        asset=asset,
+        hash=hash_from_proto(request.hash, media_type) if request.HasField("hash") else None,
+        threshold=request.threshold if request.HasField("threshold") else None,
+        min_coverage=request.min_coverage,
+        limit=request.limit,
+        offset=read_cursor(request.cursor) or 0,
+        narrowing=Narrowing(
+            collections=[checked_text(collection, "collections") for collection in request.collections],
+            metadata=checked_object(request.filter, "filter"),
+            without=asset if request.exclude_self else None,
+        ),
+    )
+
+
+def found_to_proto(found: Found) -> index_pb2.SearchResponse:
+    return index_pb2.SearchResponse(
+        hits=map(hit_to_proto, found.hits),
+        processing_time_ms=int(sum(found.timings.values())),
+        timings=[media_pb2.Timing(stage=stage, milliseconds=spent) for stage, spent in found.timings.items()],
+        next_cursor=cursor_of(found.next_offset) if found.next_offset else "",
+        quotas=map(quota_to_proto, found.quotas),
+    )
+
+
+def hash_from_proto(message: index_pb2.Hash, media_type: MediaType) -> tuple[HashKind, str]:
+    """A hash of a kind that media of this type can have."""
+    kind = kind_from_proto(message.kind)
+    if kind in NEAR and media_type is not MediaType.IMAGE:
+        raise InvalidRequest(f"kind: {kind} is of images", field="kind")
+    return kind, checked_hash(kind, message.value)
+
+
+def kind_from_proto(number: int) -> HashKind:
+    if number not in _HASH_KIND:
+        raise InvalidRequest("kind must be one of " + ", ".join(HashKind), field="kind")
+    return _HASH_KIND[number]
+
+
+def kind_to_proto(kind: HashKind) -> int:
+    return next(number for number, known in _HASH_KIND.items() if known is kind)
+
+
+def settings_from_proto(message: index_pb2.ProjectSettings) -> ProjectSettings:
+    scores = {}
+    for name in ("image_threshold", "audio_threshold", "video_threshold", "strong_coverage"):
+        scores[name] = getattr(message, name) if message.HasField(name) else None
+        if not 0.0 <= (scores[name] or 0.0) <= 1.0:
+            raise InvalidRequest(f"{name} must be from 0 to 1", field=name)
+    days = message.media_days if message.HasField("media_days") else None
+    if days is not None and not 1 <= days <= MAX_MEDIA_DAYS:
+        raise InvalidRequest(f"media_days must be from 1 to {MAX_MEDIA_DAYS}", field="media_days")
+    return ProjectSettings(store_media=message.store_media, media_days=days, **scores)
+
+
+def settings_to_proto(settings: ProjectSettings) -> index_pb2.ProjectSettings:
+    return index_pb2.ProjectSettings(**{field.name: getattr(settings, field.name) for field in fields(ProjectSettings)})
 
 
 def filter_from_proto(request: index_pb2.ListAssetsRequest) -> AssetFilter:

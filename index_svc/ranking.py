@@ -11,6 +11,9 @@ from mesh.media import MediaType
 DEFAULT_THRESHOLDS: Final = {MediaType.IMAGE: 0.85, MediaType.AUDIO: 0.80, MediaType.VIDEO: 0.75}
 """Scores from which on an asset is a hit, inclusive; stricter than the pair endpoint's cutoff, for one query meets many assets."""
 
+STRONG_COVERAGE: Final = 0.7
+"""Beside the threshold of films: this much of one that scores as high is no lucky scene."""
+
 
 def ranked(hits: Iterable[Hit]) -> list[Hit]:
     """By similarity, then by how much of the query was found (not for images), then the asset that was indexed first."""
@@ -21,6 +24,13 @@ def is_hit(hit: Hit, threshold: float, min_coverage: float) -> bool:
     """Whether it reaches both."""
     found = coverage(hit)
     return hit.result.similarity_score >= threshold and (found is None or found >= min_coverage)
+
+
+def is_strong(hit: Hit, threshold: float, strong_coverage: float) -> bool | None:
+    """Whether a film reaches the project's threshold and this much of the query was found; None: it is no film."""
+    if hit.asset.media_type is not MediaType.VIDEO:
+        return None
+    return is_hit(hit, threshold, strong_coverage)
 
 
 def coverage(hit: Hit) -> float | None:

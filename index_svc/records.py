@@ -24,12 +24,37 @@ class AssetStatus(StrEnum):
     FAILED = "failed"
 
 
+class OnDuplicate(StrEnum):
+    """What happens to an asset that its collection has already."""
+
+    INDEX = "index"
+    SKIP = "skip"
+    LINK = "link"
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectSettings:
+    """What a project sets for itself; None: the product's own."""
+
+    store_media: bool = False
+    media_days: int | None = None
+    image_threshold: float | None = None
+    audio_threshold: float | None = None
+    video_threshold: float | None = None
+    strong_coverage: float | None = None
+
+    def threshold(self, medium: MediaType) -> float | None:
+        """Of searches that name none."""
+        return {MediaType.IMAGE: self.image_threshold, MediaType.AUDIO: self.audio_threshold, MediaType.VIDEO: self.video_threshold}[medium]
+
+
 @dataclass(frozen=True, slots=True)
 class Project:
     id: UUID
     name: str
     plan: str
     created_at: datetime
+    settings: ProjectSettings = ProjectSettings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +96,9 @@ class AssetDraft:
     owner: str
     metadata: dict[str, Any]
     ttl_seconds: int | None = None
+    on_duplicate: OnDuplicate = OnDuplicate.INDEX
+    # Of what was uploaded, where there is no URL.
+    sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +115,26 @@ class Asset:
     metadata: dict[str, Any]
     created_at: datetime
     finished_at: datetime | None
+    duplicate_of: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """Bytes that were uploaded: their type by themselves, whatever was said of it."""
+
+    id: UUID
+    content_type: str
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """Bytes that are there whole, and nobody's yet."""
+
+    media: UUID
+    size_bytes: int
+    sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +175,8 @@ class Fingerprint:
     positions: list[int]
     # What was downloaded or came in for it; 0 of a stored one.
     media_bytes: int = 0
+    # By their names; those of a blank picture's looks are left out, for they are alike for no reason.
+    hashes: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,3 +192,4 @@ class Narrowing:
 class Hit:
     asset: Asset
     result: MatchResult
+    is_strong: bool | None = None

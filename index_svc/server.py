@@ -7,23 +7,35 @@ from typing import Any
 
 from index_svc import texts
 from index_svc.access import Access
-from index_svc.cursors import cursor_of, read_cursor
 from index_svc.embedded import EmbeddedPostgres
+from index_svc.hash_list_door import HashListDoor
+from index_svc.hash_lists import HashLists
 from index_svc.index import Index
 from index_svc.jobs import Jobs
 from index_svc.matchers import Matchers
-from index_svc.messages import asset_to_proto, filter_from_proto, hit_to_proto, job_to_proto, key_to_proto, moment, project_to_proto
+from index_svc.messages import (
+    asset_to_proto,
+    draft_from_proto,
+    filter_from_proto,
+    found_to_proto,
+    job_to_proto,
+    key_to_proto,
+    moment,
+    project_to_proto,
+    query_from_proto,
+    settings_from_proto,
+)
 from index_svc.packing import Packing
 from index_svc.quotas import Plans, Quotas
-from index_svc.records import AssetDraft, Narrowing
-from index_svc.search import Query, Search
+from index_svc.search import Search
 from index_svc.settings import Settings
 from index_svc.store.database import Database
-from index_svc.usage_messages import quota_to_proto
+from index_svc.upload_door import UploadDoor
+from index_svc.uploads import Uploads
 from index_svc.usage_server import UsageServicer
 from mesh.server import Service
 from mesh.wire import media_type_from_proto
-from protos import index_pb2, index_pb2_grpc, media_pb2, usage_pb2, usage_pb2_grpc
+from protos import index_pb2, index_pb2_grpc, usage_pb2, usage_pb2_grpc
 
 
 def build(settings: Settings) -> Service:
@@ -36,11 +48,12 @@ def build(settings: Settings) -> Service:
     database = Database(conninfo, settings.index_connections)
     matchers = Matchers(settings)
     quotas = Quotas(database)
-    jobs = Jobs(database, matchers, quotas, settings.index_jobs, settings.index_job_attempts)
     access = Access(database, settings.index_key_secret)
-    index = Index(database, access, quotas, jobs)
     search = Search(database, access, quotas, matchers, settings.index_max_candidates)
-    servicer = IndexServicer(access, index, search)
+    jobs = Jobs(database, matchers, quotas, search, settings.index_jobs, settings.index_job_attempts, with_hashes=settings.index_hashes)
+    index = Index(database, access, quotas, jobs)
+    uploads = Uploads(database, access, index, settings.index_max_held_bytes)
+    servicer = IndexServicer(access, index, search, uploads, HashLists(database, access))
     usage = UsageServicer(quotas, Plans(database))
 
     def add_to_server(server: Any) -> None:
@@ -58,8 +71,10 @@ def build(settings: Settings) -> Service:
     )
 
 
-class IndexServicer(index_pb2_grpc.IndexServiceServicer):
-    def __init__(self, access: Access, index: Index, search: Search) -> None:
+class IndexServicer(UploadDoor, HashListDoor):
+    def __init__(self, access: Access, index: Index, search: Search, uploads: Uploads, hash_lists: HashLists) -> None:
+        UploadDoor.__init__(self, uploads, search)
+        HashListDoor.__init__(self, hash_lists)
         self._access = access
         self._index = index
         self._search = search
@@ -82,6 +97,11 @@ class IndexServicer(index_pb2_grpc.IndexServiceServicer):
     async def ListProjects(self, request: index_pb2.ListProjectsRequest, context: Any) -> index_pb2.ListProjectsResponse:  # noqa: N802
         return index_pb2.ListProjectsResponse(projects=map(project_to_proto, await self._access.list_projects()))
 
+    async def UpdateProject(self, request: index_pb2.UpdateProjectRequest, context: Any) -> index_pb2.UpdateProjectResponse:  # noqa: N802
+        project = texts.known_id(request.project_id, "project")
+        updated = await self._access.update_project(project, settings_from_proto(request.settings))
+        return index_pb2.UpdateProjectResponse(project=project_to_proto(updated))
+
     async def CreateKey(self, request: index_pb2.CreateKeyRequest, context: Any) -> index_pb2.CreateKeyResponse:  # noqa: N802
         expires_at = moment(request.expires_at, "expires_at") if request.HasField("expires_at") else None
         project = texts.known_id(request.project_id, "project")
@@ -102,16 +122,8 @@ class IndexServicer(index_pb2_grpc.IndexServiceServicer):
         return index_pb2.RevokeKeyResponse()
 
     async def IndexAsset(self, request: index_pb2.IndexAssetRequest, context: Any) -> index_pb2.IndexAssetResponse:  # noqa: N802
-        draft = AssetDraft(
-            media_type=media_type_from_proto(request.media_type),
-            url=texts.checked_text(request.url, "url", max_characters=texts.MAX_URL_CHARACTERS),
-            name=texts.checked_text(request.name, "name"),
-            collection=texts.checked_text(request.collection, "collection"),
-            owner=texts.checked_text(request.owner, "owner"),
-            metadata=texts.checked_object(request.metadata, "metadata"),
-            ttl_seconds=request.ttl_seconds if request.HasField("ttl_seconds") else None,
-        )
-        key = texts.checked_text(request.idempotency_key, "Idempotency-Key", max_characters=texts.MAX_KEY_CHARACTERS)
+        draft = draft_from_proto(request, media_type_from_proto(request.media_type))
+        key = texts.checked_key(request.idempotency_key)
         asset, job = await self._index.accept(texts.known_id(request.project_id, "project"), draft, key)
         return index_pb2.IndexAssetResponse(asset_id=str(asset), job_id=str(job), status=index_pb2.ASSET_STATUS_PENDING)
 
@@ -147,26 +159,5 @@ class IndexServicer(index_pb2_grpc.IndexServiceServicer):
 
     async def Search(self, request: index_pb2.SearchRequest, context: Any) -> index_pb2.SearchResponse:  # noqa: N802
         project = texts.known_id(request.project_id, "project")
-        asset = texts.known_id(request.asset_id, "asset") if request.HasField("asset_id") else None
-        query = Query(
-            media_type=media_type_from_proto(request.media_type),
-            url=texts.checked_text(request.url, "url", max_characters=texts.MAX_URL_CHARACTERS),
-            asset=asset,
-            threshold=request.threshold if request.HasField("threshold") else None,
-            min_coverage=request.min_coverage,
-            limit=request.limit,
-            offset=read_cursor(request.cursor) or 0,
-            narrowing=Narrowing(
-                collections=[texts.checked_text(collection, "collections") for collection in request.collections],
-                metadata=texts.checked_object(request.filter, "filter"),
-                without=asset if request.exclude_self else None,
-            ),
-        )
-        found = await self._search.search(project, query)
-        return index_pb2.SearchResponse(
-            hits=map(hit_to_proto, found.hits),
-            processing_time_ms=int(sum(found.timings.values())),
-            timings=[media_pb2.Timing(stage=stage, milliseconds=spent) for stage, spent in found.timings.items()],
-            next_cursor=cursor_of(found.next_offset) if found.next_offset else "",
-            quotas=map(quota_to_proto, found.quotas),
-        )
+        query = query_from_proto(request, media_type_from_proto(request.media_type))
+        return found_to_proto(await self._search.search(project, query))

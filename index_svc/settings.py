@@ -24,6 +24,10 @@ class Settings(MeshSettings, frozen=True, kw_only=True):
     index_jobs: Annotated[int, Meta(ge=0, le=256)] = 4
     # Times that an asset is tried whose matcher was not there or too busy.
     index_job_attempts: Count = 12
+    # Off: assets that have media are not found by the hashes of their looks, which cost more than a fingerprint where a picture is large.
+    index_hashes: bool = True
+    # Of files that are searched with, at once.
+    index_max_held_bytes: Annotated[int, Meta(ge=1 << 20)] = 1 << 30
     # Candidates that a search compares at most.
     index_max_candidates: Annotated[int, Meta(ge=1, le=1000)] = 200
     image_address: str = "unix:image.sock"

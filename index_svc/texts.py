@@ -36,6 +36,11 @@ def checked_object(text: str, field: str) -> dict[str, Any]:
     return value
 
 
+def checked_key(text: str) -> str:
+    """An Idempotency-Key."""
+    return checked_text(text, "Idempotency-Key", max_characters=MAX_KEY_CHARACTERS)
+
+
 def known_id(text: str, what: str) -> UUID:
     """The id; what is none was never given to anything."""
     try:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import grpc
+from grpc._cython import cygrpc
 
 from mesh import call
 from mesh.errors import DeadlineExceeded
@@ -115,11 +116,23 @@ async def _write_all(stream: Any, requests: AsyncIterator[Any], answered: asynci
             return
         request = coming.result()
         try:
-            await (stream.done_writing() if request is None else stream.write(request))
-        except (asyncio.InvalidStateError, grpc.aio.AioRpcError):
+            if request is None:
+                await stream.done_writing()
+                return
+            await _write(stream, request, answered)
+        except (asyncio.InvalidStateError, grpc.aio.AioRpcError, cygrpc.InternalError):
             return
-        if request is None:
-            return
+
+
+async def _write(stream: Any, request: Any, answered: asyncio.Future[None]) -> None:
+    """As the stream's own write, which puts an INTERNAL of its own in the place of the peer's answer that is just coming in."""
+    sent = asyncio.ensure_future(stream._metadata_sent.wait())
+    try:
+        await asyncio.wait((sent, answered), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        sent.cancel()
+    if not answered.done():
+        await stream._cython_call.send_serialized_message(request.SerializeToString())
 
 
 def _time_left() -> float:

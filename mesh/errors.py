@@ -3,7 +3,7 @@
 MeshError
 ├── the caller's: InvalidRequest InvalidUrl FileTooLarge DurationTooLong UnsupportedMedia FetchFailed
 │                 FingerprintMismatch NotFound MethodNotAllowed UnsupportedContentType RequestTooLarge
-│                 Unauthorized InsufficientScope FeatureDisabled Conflict RateLimited QuotaExceeded
+│                 Unauthorized InsufficientScope FeatureDisabled Conflict Duplicate RateLimited QuotaExceeded
 └── ours:         Overloaded NotAvailable DeadlineExceeded Internal
 
 A class's docstring is its message where nothing better is known. Messages about media are predicates ("is too large: …"),
@@ -129,6 +129,12 @@ class Conflict(MeshError):
     """What is there does not allow this now."""
 
     code, grpc_status, http_status = "conflict", "FAILED_PRECONDITION", 409
+
+
+class Duplicate(MeshError):
+    """The collection has this already."""
+
+    code, grpc_status, http_status = "duplicate", "FAILED_PRECONDITION", 409
 
 
 class RateLimited(MeshError):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from tests.running_mesh import ROOT, Answer, RunningMesh
 
@@ -33,6 +35,18 @@ ALL_SCOPES = (
 )
 
 
+def form(*parts: tuple[str, object]) -> tuple[str, bytes]:
+    """The content type and the body of a form."""
+    boundary = "------------------------boundary"
+    body = b""
+    for name, value in parts:
+        is_file = isinstance(value, bytes)
+        content = value if isinstance(value, bytes) else (value if isinstance(value, str) else json.dumps(value)).encode()
+        file_name = '; filename="../../x.jpg"\r\nContent-Type: text/html' if is_file else ""
+        body += f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"{file_name}\r\n\r\n'.encode() + content + b"\r\n"
+    return f"multipart/form-data; boundary={boundary}", body + f"--{boundary}--\r\n".encode()
+
+
 @dataclass
 class Project:
     mesh: RunningMesh
@@ -44,6 +58,26 @@ class Project:
 
     def post(self, path: str, **body: object) -> Answer:
         return self.mesh.post(path, body, Authorization=f"Bearer {self.key}")
+
+    def upload(
+        self, path: str, content: bytes, content_type: str = "application/octet-stream", *, key: str = "", **fields: object
+    ) -> Answer:
+        """The file as the body, the fields as the query."""
+        query = urlencode({name: value if isinstance(value, str) else json.dumps(value) for name, value in fields.items()})
+        headers = {"Authorization": f"Bearer {self.key}", "Content-Type": content_type, **({"Idempotency-Key": key} if key else {})}
+        return self.mesh.request("POST", f"{path}?{query}" if query else path, content, headers)
+
+    def send_form(self, path: str, *parts: tuple[str, object]) -> Answer:
+        """A form of these parts, in this order; bytes are sent as a file."""
+        content_type, body = form(*parts)
+        return self.mesh.request("POST", path, body, {"Authorization": f"Bearer {self.key}", "Content-Type": content_type})
+
+    def index_upload(self, content: bytes, medium: str = "image", **said: object) -> str:
+        """The id of the asset, once it is ready or failed."""
+        accepted = self.upload(f"/v1/index/{medium}/upload", content, **said)  # type: ignore[arg-type]
+        assert accepted.status == 202, accepted.body
+        self.until_done(accepted.json["asset_id"])
+        return str(accepted.json["asset_id"])
 
     def index(self, url: str, medium: str = "image", **said: object) -> str:
         """The id of the asset, once it is ready or failed."""

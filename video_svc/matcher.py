@@ -13,6 +13,7 @@ import numpy as np
 
 from mesh.container import map_file
 from mesh.errors import FileTooLarge, InvalidRequest
+from mesh.exact_hashes import exact_hashes
 from mesh.media import (
     DETAIL,
     OUTLINE,
@@ -66,8 +67,7 @@ def compare(query: Fingerprint, reference: Fingerprint, options: MatchOptions) -
 
 def explicit_hashes(path: str, known: Fingerprint) -> dict[str, str]:
     """The hashes that others speak, in lower-case hexadecimal: of the bytes."""
-    with map_file(path) as content:
-        return {**known.hashes, "md5": hashlib.md5(content, usedforsecurity=False).hexdigest()}
+    return {**known.hashes, **exact_hashes(path)}
 
 
 def search_terms(known: Fingerprint) -> Fingerprint:

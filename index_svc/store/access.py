@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from datetime import datetime
 from uuid import UUID
 
-from psycopg.rows import class_row
+from psycopg.rows import DictRow, class_row
 
-from index_svc.records import Grant, Key, Project
+from index_svc.records import Grant, Key, Project, ProjectSettings
 from index_svc.store.database import Connection
 
 _KEY = "id, name, scopes, created_at, expires_at, revoked_at, last_used_at, requests_per_second, burst_seconds"
-_PROJECT = "id, name, plan, created_at"
+_SETTINGS = tuple(field.name for field in fields(ProjectSettings))
+_PROJECT = ", ".join(("id", "name", "plan", "created_at", *_SETTINGS))
 
 
 async def has_plan(connection: Connection, plan: str) -> bool:
@@ -19,15 +21,29 @@ async def has_plan(connection: Connection, plan: str) -> bool:
 
 
 async def insert_project(connection: Connection, project: UUID, name: str, plan: str) -> Project:
-    cursor = connection.cursor(row_factory=class_row(Project))
-    await cursor.execute(f"INSERT INTO projects (id, name, plan) VALUES (%s, %s, %s) RETURNING {_PROJECT}", [project, name, plan])  # noqa: S608
-    return (await cursor.fetchall())[0]
+    cursor = await connection.execute(
+        f"INSERT INTO projects (id, name, plan) VALUES (%s, %s, %s) RETURNING {_PROJECT}",  # noqa: S608
+        [project, name, plan],
+    )
+    return _project((await cursor.fetchall())[0])
 
 
 async def list_projects(connection: Connection) -> list[Project]:
-    cursor = connection.cursor(row_factory=class_row(Project))
-    await cursor.execute(f"SELECT {_PROJECT} FROM projects ORDER BY number")  # noqa: S608
-    return await cursor.fetchall()
+    cursor = await connection.execute(f"SELECT {_PROJECT} FROM projects ORDER BY number")  # noqa: S608
+    return [_project(row) for row in await cursor.fetchall()]
+
+
+async def find_project(connection: Connection, project: UUID) -> Project | None:
+    cursor = await connection.execute(f"SELECT {_PROJECT} FROM projects WHERE id = %s", [project])  # noqa: S608
+    row = await cursor.fetchone()
+    return _project(row) if row else None
+
+
+async def write_settings(connection: Connection, project: UUID, settings: ProjectSettings) -> None:
+    await connection.execute(
+        f"UPDATE projects SET {', '.join(f'{name} = %s' for name in _SETTINGS)} WHERE id = %s",  # noqa: S608
+        [*(getattr(settings, name) for name in _SETTINGS), project],
+    )
 
 
 async def has_project(connection: Connection, project: UUID) -> bool:
@@ -110,3 +126,8 @@ async def keep_secret(connection: Connection, name: str, value: bytes) -> bytes:
     row = await (await connection.execute("SELECT value FROM secrets WHERE name = %s", [name])).fetchone()
     assert row is not None
     return bytes(row["value"])
+
+
+def _project(row: DictRow) -> Project:
+    settings = ProjectSettings(**{name: row.pop(name) for name in _SETTINGS})
+    return Project(**row, settings=settings)

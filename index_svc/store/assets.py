@@ -16,7 +16,7 @@ from mesh.media import MediaType
 
 COLUMNS: Final = (
     "assets.id, assets.number, assets.name, assets.media_type, assets.status, assets.error_code, assets.error_message,"
-    " assets.collection, assets.owner, assets.metadata, assets.created_at, assets.finished_at"
+    " assets.collection, assets.owner, assets.metadata, assets.created_at, assets.finished_at, assets.duplicate_of"
 )
 IS_THERE: Final = "(assets.expires_at IS NULL OR assets.expires_at > now())"
 """Holds for what has not outlived its time; the rest is deleted soon."""
@@ -45,18 +45,19 @@ async def insert_job(connection: Connection, project: UUID, job: UUID, media_typ
 async def insert_asset(connection: Connection, project: UUID, asset: UUID, job: UUID, draft: AssetDraft) -> int:
     """The number of the new asset."""
     cursor = await connection.execute(
-        "INSERT INTO assets (id, project, media_type, job, url, name, collection, owner, metadata, expires_at)"
-        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, now() + make_interval(secs => %s)) RETURNING number",
+        "INSERT INTO assets (id, project, media_type, job, url, name, collection, owner, metadata, on_duplicate, expires_at)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, now() + make_interval(secs => %s)) RETURNING number",
         [
             asset,
             project,
             MEDIUM_NUMBER[draft.media_type],
             job,
-            draft.url,
+            draft.url or None,
             draft.name,
             draft.collection,
             draft.owner,
             Jsonb(draft.metadata),
+            draft.on_duplicate,
             draft.ttl_seconds,
         ],
     )
@@ -138,7 +139,7 @@ async def claim_request(
 async def reset_failed(connection: Connection, project: UUID, asset: UUID) -> tuple[int, UUID] | None:
     """The number and the job of the asset, pending again; None where it has not failed."""
     cursor = await connection.execute(
-        "UPDATE assets SET status = 'pending', error_code = NULL, error_message = NULL, finished_at = NULL"
+        "UPDATE assets SET status = 'pending', error_code = NULL, error_message = NULL, finished_at = NULL, duplicate_of = NULL"
         " WHERE project = %s AND id = %s AND status = 'failed' RETURNING number, job",
         [project, asset],
     )
@@ -147,10 +148,10 @@ async def reset_failed(connection: Connection, project: UUID, asset: UUID) -> tu
 
 
 async def begin_processing(connection: Connection, number: int) -> DictRow | None:
-    """The URL, medium and name of an asset that waits; also of one whose worker was killed. None: nothing is left to do."""
+    """What an asset that waits is about; also one whose worker was killed. None: nothing is left to do."""
     cursor = await connection.execute(
         "UPDATE assets SET status = 'processing' WHERE number = %s AND status IN ('pending', 'processing')"
-        " RETURNING id, url, media_type, project",
+        " RETURNING id, url, media_type, project, collection, on_duplicate",
         [number],
     )
     return await cursor.fetchone()
@@ -160,12 +161,22 @@ async def wait_again(connection: Connection, number: int) -> None:
     await connection.execute("UPDATE assets SET status = 'pending' WHERE number = %s AND status = 'processing'", [number])
 
 
-async def fail(connection: Connection, number: int, code: str, message: str) -> None:
+async def fail(connection: Connection, number: int, code: str, message: str, duplicate_of: UUID | None = None) -> None:
     await connection.execute(
-        "UPDATE assets SET status = 'failed', error_code = %s, error_message = %s, finished_at = now()"
+        "UPDATE assets SET status = 'failed', error_code = %s, error_message = %s, duplicate_of = %s, finished_at = now()"
         " WHERE number = %s AND status = 'processing'",
-        [code, message, number],
+        [code, message, duplicate_of, number],
     )
+
+
+async def link(connection: Connection, number: int, duplicate_of: UUID) -> None:
+    await connection.execute("UPDATE assets SET duplicate_of = %s WHERE number = %s AND status = 'ready'", [duplicate_of, number])
+
+
+async def lock_collection(connection: Connection, project: UUID, media_type: MediaType, collection: str) -> None:
+    """Whoever wants to know whether it holds something, and then to add to it, does so alone until the transaction's end."""
+    name = f"{project} {media_type} {collection}"
+    await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
 
 
 async def make_ready(connection: Connection, number: int, made: Fingerprint) -> bool:

@@ -13,8 +13,9 @@ from uuid import UUID
 from psycopg.rows import class_row
 
 from index_svc.plans import Month, Plan, Usage, usage_of
-from index_svc.records import MEDIUM
+from index_svc.records import MEDIUM, MEDIUM_NUMBER
 from index_svc.store.database import Connection
+from mesh.media import MediaType
 
 _PLAN: Final = (
     "plans.name, plans.features, plans.max_ready_images, plans.max_ready_videos, plans.max_ready_audio, plans.max_search_bytes,"
@@ -77,7 +78,8 @@ WITH due AS (
    WHERE (SELECT coalesce(taken.ready < due.max_ready, true) FROM due)
   RETURNING taken.ready
 )
-UPDATE assets SET status = 'ready', finished_at = now(), url = NULL, algorithm = %(algorithm)s, version = %(version)s, sha256 = %(sha256)s
+UPDATE assets SET status = 'ready', finished_at = now(), algorithm = %(algorithm)s, version = %(version)s, sha256 = %(sha256)s,
+       url = CASE WHEN (SELECT store_media FROM projects WHERE id = assets.project) THEN url END
   FROM place WHERE assets.number = %(number)s
 """  # noqa: S608
 
@@ -164,6 +166,21 @@ async def take_place(connection: Connection, number: int, algorithm: str, versio
     """Makes an asset in processing ready where its project's plan has a place left for it."""
     made = {"number": number, "algorithm": algorithm, "version": version, "sha256": sha256}
     return (await connection.execute(_READY, made)).rowcount == 1
+
+
+async def take_places(connection: Connection, project: UUID, media_type: MediaType, count: int) -> bool:
+    """For so many assets that are ready at once, where the project's plan has places left for all of them."""
+    taken = await connection.execute(
+        "WITH due AS (SELECT projects.id AS project, %(media_type)s::smallint AS media_type, CASE %(media_type)s::smallint"
+        "  WHEN 1 THEN plans.max_ready_images WHEN 2 THEN plans.max_ready_videos WHEN 3 THEN plans.max_ready_audio END AS max_ready"
+        "  FROM projects JOIN plans ON plans.name = projects.plan WHERE projects.id = %(project)s)"
+        " INSERT INTO ready_assets AS taken (project, media_type, ready)"
+        " SELECT due.project, due.media_type, %(count)s FROM due WHERE coalesce(due.max_ready >= %(count)s, true)"
+        " ON CONFLICT (project, media_type) DO UPDATE SET ready = taken.ready + %(count)s"
+        "  WHERE (SELECT coalesce(taken.ready + %(count)s <= due.max_ready, true) FROM due) RETURNING ready",
+        {"project": project, "media_type": MEDIUM_NUMBER[media_type], "count": count},
+    )
+    return await taken.fetchone() is not None
 
 
 async def leave_place(connection: Connection, number: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import struct
 import zlib
 from collections.abc import AsyncIterator, Callable
@@ -297,3 +298,18 @@ async def test_search_terms_need_whole_fingerprints_of_this_kind(stub: Any, medi
     known.version += 1
     with pytest.raises(FingerprintMismatch):
         await client.ask(stub.ComputeSearchTerms, matcher_pb2.ComputeSearchTermsRequest(fingerprint=known))
+
+
+async def test_hashes_that_others_speak_come_where_they_are_asked_for(medium: Medium, stub: Any) -> None:
+    async def requests(*, with_hashes: bool) -> AsyncIterator[matcher_pb2.ComputeFingerprintRequest]:
+        head = matcher_pb2.FingerprintHead(inline=matcher_pb2.InlineMedia(), include_hashes=with_hashes)
+        yield matcher_pb2.ComputeFingerprintRequest(head=head)
+        yield matcher_pb2.ComputeFingerprintRequest(chunk=medium.original)
+
+    asked = await client.ask(stub.ComputeFingerprint, requests(with_hashes=True))
+    exact = {name: hashlib.new(name, medium.original).hexdigest() for name in ("md5", "sha1", "sha256")}
+    assert exact.items() <= dict(asked.hashes).items()
+    assert ("pdq" in asked.hashes) == (medium.number == media_pb2.MEDIA_TYPE_IMAGE)
+    plain = await client.ask(stub.ComputeFingerprint, requests(with_hashes=False))
+    assert not plain.hashes
+    assert plain.fingerprint == asked.fingerprint

@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.e2e.test_index_uploads import database, nobodys_chunks, post_head, until
 from tests.index_client import Project, new_project
 from tests.origin import Origin
 from tests.pictures import encoded, photo
@@ -69,6 +70,41 @@ def test_killed_index_loses_no_job(own_mesh: RunningMesh, project: Project, orig
     assert until_answering(project) <= {"not_available"}
     assert [project.until_done(asset)["status"] for asset in assets] == ["ready"] * len(assets)
     assert {hit["asset_id"] for url in urls for hit in project.search(url)} == set(assets)
+
+
+def test_index_that_is_killed_during_an_upload_leaves_no_half_of_it(own_mesh: RunningMesh, project: Project) -> None:
+    content = encoded(photo(215, 1600, 1200), "BMP")
+    head = post_head(project, "/v1/index/image/upload", f"Content-Length: {len(content)}")
+    with own_mesh.connect(PATIENCE_SECONDS) as connection:
+        connection.sendall(head.encode() + content[: len(content) // 2])
+        until(lambda: nobodys_chunks(own_mesh))
+        service(own_mesh, "index_svc").kill()
+        answer = connection.recv(65536)
+    assert b" 503 " in answer.splitlines()[0]
+    until_answering(project)
+    with database(own_mesh) as connection:
+        # As if it had been two minutes ago.
+        connection.execute("UPDATE media SET expires_at = now() WHERE asset IS NULL")
+    until(lambda: nobodys_chunks(own_mesh) == 0)
+    assert content_of_all(own_mesh) == 0
+    asset = project.index_upload(content)
+    assert project.request("GET", f"/v1/assets/{asset}").json["status"] == "ready"
+
+
+def content_of_all(mesh: RunningMesh) -> int:
+    with database(mesh) as connection:
+        found = connection.execute("SELECT count(*) FROM media_chunks").fetchone()
+    assert found is not None
+    return int(found[0])
+
+
+def test_killed_index_loses_no_upload(own_mesh: RunningMesh, project: Project) -> None:
+    """Their bytes are there, and nowhere else: no origin could give them again."""
+    assets = [project.upload("/v1/index/image/upload", encoded(photo(seed, 320, 240), "PNG")).json["asset_id"] for seed in range(216, 222)]
+    service(own_mesh, "index_svc").kill()
+    until_answering(project)
+    assert [project.until_done(asset)["status"] for asset in assets] == ["ready"] * len(assets)
+    assert content_of_all(own_mesh) == 0
 
 
 def test_killed_matcher_loses_no_job(own_mesh: RunningMesh, project: Project, origin: Origin) -> None:

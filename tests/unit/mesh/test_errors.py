@@ -32,6 +32,7 @@ FROZEN = {
     "conflict": 409,
     "rate_limited": 429,
     "quota_exceeded": 429,
+    "duplicate": 409,
 }
 
 

@@ -1,0 +1,117 @@
+"""Lists of hashes in and out of /v1: streamed, line by line."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Any, Final
+
+from aiohttp import web
+
+from gateway import examples
+from gateway.handlers import HEADERS, json_response
+from gateway.hash_client import HashClient
+from gateway.hash_rows import CSV, JSON_LINES, Lines, Row, RowReader, header, written
+from gateway.index_handlers import INDEX
+from gateway.index_schemas import ExportQuery, ImportBody, ImportQuery
+from gateway.routes import CALLER, SETTINGS, Handler, Key, Route
+from gateway.schemas import read_query
+from mesh import call
+from mesh.errors import FeatureDisabled, InvalidRequest, QuotaExceeded, UnsupportedContentType
+from mesh.media import MediaType
+
+
+def import_hashes(medium: MediaType) -> Handler:
+    """POST /v1/index/{type}/hashes"""
+
+    async def handle(request: web.Request) -> web.Response:
+        wanted = read_query(request.query, ImportQuery)
+        settings = request.app[SETTINGS]
+        if request.content_type not in (CSV, JSON_LINES) or request.headers.get("Content-Encoding", "identity").lower() != "identity":
+            raise UnsupportedContentType(f"the body must be {CSV} or {JSON_LINES}, without a content encoding")
+        call.begin(call.request_id(), settings.gateway_upload_seconds)
+        rows = _rows(request, RowReader(request.content_type, wanted.kind), settings.gateway_client_seconds)
+        return json_response(await HashClient(request.app[INDEX]).import_hashes(request[CALLER].project, medium, wanted, rows))
+
+    return handle
+
+
+async def export_hashes(request: web.Request) -> web.StreamResponse:
+    """GET /v1/hashes/export"""
+    wanted = read_query(request.query, ExportQuery)
+    content_type = CSV if wanted.format == "csv" else JSON_LINES
+    call.begin(call.request_id(), request.app[SETTINGS].gateway_upload_seconds)
+    async with aclosing(HashClient(request.app[INDEX]).export_hashes(request[CALLER].project, wanted)) as batches:
+        # Before the head is sent, so that what is wrong is answered with its code.
+        first: list[dict[str, Any]] = await anext(batches, [])
+        response = web.StreamResponse(headers={**HEADERS, "X-Request-Id": call.request_id(), "Content-Disposition": "attachment"})
+        response.content_type, response.charset = content_type, "utf-8"
+        try:
+            await response.prepare(request)
+            if content_type == CSV:
+                await response.write(header())
+            await response.write(written(first, content_type))
+            async for batch in batches:
+                await response.write(written(batch, content_type))
+            await response.write_eof()
+        except BaseException:
+            # Its head is sent: only the end of the connection says that this is not all.
+            if request.transport is not None:
+                request.transport.abort()
+            raise
+    return response
+
+
+async def _rows(request: web.Request, reader: RowReader, max_stall_seconds: float) -> AsyncIterator[Row]:
+    lines = Lines()
+    while True:
+        try:
+            async with asyncio.timeout(max_stall_seconds):
+                chunk = await request.content.readany()
+        except TimeoutError as problem:
+            raise InvalidRequest(f"nothing of the body came for {max_stall_seconds:g} s") from problem
+        except (web.RequestPayloadError, ConnectionError) as problem:
+            raise InvalidRequest("the body did not arrive whole") from problem
+        for number, line in lines.feed(chunk) if chunk else lines.rest():
+            row = reader.read(number, line)
+            if row is not None:
+                yield row
+        if not chunk:
+            return
+
+
+ROUTES: Final = (
+    *(
+        Route(
+            name=f"import_{medium}_hashes",
+            method="POST",
+            path=f"/v1/index/{medium}/hashes",
+            handler=import_hashes(medium),
+            summary=f"Take in a list of hashes of {examples.PLURAL[medium]}",
+            description=examples.IMPORT_DESCRIPTION,
+            key=Key.ALWAYS,
+            scope=f"{medium}:index",
+            bodies={CSV: bytes, JSON_LINES: bytes},
+            query=ImportQuery,
+            answer=ImportBody,
+            errors=(FeatureDisabled, QuotaExceeded),
+            example_answer=examples.IMPORT_ANSWER,
+        )
+        for medium in MediaType
+    ),
+    Route(
+        name="export_hashes",
+        method="GET",
+        path="/v1/hashes/export",
+        handler=export_hashes,
+        summary="The hashes of ready assets, as a list",
+        description="In the order of indexing, as CSV or JSON lines (`application/x-ndjson`); what this gives, an import takes.",
+        key=Key.ALWAYS,
+        scope="assets:read",
+        query=ExportQuery,
+        answer=bytes,
+        answer_type=CSV,
+        example_answer=examples.EXPORT_ANSWER,
+    ),
+)
