@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -21,6 +21,8 @@ from mesh.media_type import LIMITS, MEBIBYTE, SNIFF_BYTES, accepts, limited_as, 
 
 CHUNK_BYTES: Final = 256 * 1024
 SPOOLED_CHUNK_BYTES: Final = MEBIBYTE
+ARCHIVE_SIGNATURE: Final = b"PK\x03\x04"
+ARCHIVE_TYPE: Final = "application/zip"
 
 Probe = Callable[[MediaPath, str, MediaType], Awaitable[float]]
 """How many seconds a file of this content type runs; raises DurationTooLong or UnsupportedMedia."""
@@ -46,28 +48,47 @@ Parts = AsyncGenerator[Head | bytes | Tail, None]
 
 
 class Fetcher:
-    def __init__(self, origin: Origin, probe: Probe, patience: Patience, max_fetches: int, max_held_bytes: int) -> None:
+    def __init__(
+        self, origin: Origin, probe: Probe, patience: Patience, max_fetches: int, max_held_bytes: int, max_archive_bytes: int = MEBIBYTE
+    ) -> None:
         self._origin = origin
         self._probe = probe
         self._patience = patience
         self._fetches = Budget(max_fetches)
         self._held_bytes = Budget(max_held_bytes)
+        self._max_archive_bytes = max_archive_bytes
 
     async def fetch(self, url: str, media_type: MediaType, remaining_seconds: float) -> Parts:
+        async with self._opened(url, media_type, remaining_seconds) as answer:
+            _refuse_declared_size(answer, f"one {media_type}", LIMITS[media_type].max_bytes)
+            first_bytes = await _read_first(answer, LIMITS[media_type].max_bytes)
+            content_type = _recognize(first_bytes, media_type)
+            kind = limited_as(media_type, content_type)
+            _refuse_declared_size(answer, f"one {kind}", LIMITS[kind].max_bytes)
+            make_parts = _pass_on if kind is MediaType.IMAGE else self._probe_first
+            async with aclosing(make_parts(answer, first_bytes, content_type, kind)) as parts:
+                async for part in parts:
+                    yield part
+
+    async def fetch_archive(self, url: str, remaining_seconds: float) -> Parts:
+        """A ZIP archive of media; what is in it is for others to find out."""
+        async with self._opened(url, None, remaining_seconds) as answer:
+            _refuse_declared_size(answer, "an archive", self._max_archive_bytes)
+            first_bytes = await _read_first(answer, self._max_archive_bytes)
+            if not first_bytes.startswith(ARCHIVE_SIGNATURE):
+                raise UnsupportedMedia("is no ZIP archive" if first_bytes else "is an empty file")
+            async with aclosing(_stream(answer, first_bytes, ARCHIVE_TYPE, self._max_archive_bytes)) as parts:
+                async for part in parts:
+                    yield part
+
+    @asynccontextmanager
+    async def _opened(self, url: str, media_type: MediaType | None, remaining_seconds: float) -> AsyncIterator[Answer]:
         deadline = self._patience.deadline(media_type, remaining_seconds)
-        with _logged(url, media_type) as record, self._fetches.take():
+        with _logged(url, str(media_type or "archive")) as record, self._fetches.take():
             target = self._origin.target(url)
             record["origin"] = f"{target.scheme}://{target.host}"
             async with self._origin.open(target, deadline) as answer:
-                _refuse_declared_size(answer, media_type)
-                first_bytes = await _read_first(answer, media_type)
-                content_type = _recognize(first_bytes, media_type)
-                kind = limited_as(media_type, content_type)
-                _refuse_declared_size(answer, kind)
-                make_parts = _pass_on if kind is MediaType.IMAGE else self._probe_first
-                async with aclosing(make_parts(answer, first_bytes, content_type, kind)) as parts:
-                    async for part in parts:
-                        yield part
+                yield answer
 
     async def _probe_first(self, answer: Answer, first_bytes: bytes, content_type: str, media_type: MediaType) -> Parts:
         """Sound and film are kept until it is known how long they run."""
@@ -84,12 +105,16 @@ class Fetcher:
             yield Tail(media.sha256, media.size_bytes)
 
 
-async def _pass_on(answer: Answer, first_bytes: bytes, content_type: str, media_type: MediaType) -> Parts:
+def _pass_on(answer: Answer, first_bytes: bytes, content_type: str, media_type: MediaType) -> Parts:
     """Pictures leave while they come in."""
+    return _stream(answer, first_bytes, content_type, LIMITS[media_type].max_bytes)
+
+
+async def _stream(answer: Answer, first_bytes: bytes, content_type: str, max_bytes: int) -> Parts:
     yield Head(content_type, answer.declared_bytes)
     digest = hashlib.sha256()
     chunk = bytearray(first_bytes)
-    while piece := await answer.read(LIMITS[media_type].max_bytes):
+    while piece := await answer.read(max_bytes):
         chunk += piece
         if len(chunk) >= CHUNK_BYTES:
             digest.update(chunk)
@@ -107,18 +132,15 @@ def _chunks(path: str) -> Iterator[bytes]:
             yield chunk
 
 
-def _refuse_declared_size(answer: Answer, media_type: MediaType) -> None:
-    max_bytes = LIMITS[media_type].max_bytes
+def _refuse_declared_size(answer: Answer, what: str, max_bytes: int) -> None:
     if answer.declared_bytes is not None and answer.declared_bytes > max_bytes:
-        raise FileTooLarge(
-            f"is {answer.declared_bytes:,} bytes large; one {media_type} may have {max_bytes:,} bytes ({max_bytes // MEBIBYTE} MB)"
-        )
+        raise FileTooLarge(f"is {answer.declared_bytes:,} bytes large; {what} may have {max_bytes:,} bytes ({max_bytes // MEBIBYTE} MB)")
 
 
-async def _read_first(answer: Answer, media_type: MediaType) -> bytes:
+async def _read_first(answer: Answer, max_bytes: int) -> bytes:
     """As much as telling the type takes, or all there is."""
     first = bytearray()
-    while len(first) < SNIFF_BYTES and (piece := await answer.read(LIMITS[media_type].max_bytes)):
+    while len(first) < SNIFF_BYTES and (piece := await answer.read(max_bytes)):
         first += piece
     return bytes(first)
 
@@ -135,11 +157,11 @@ def _recognize(first_bytes: bytes, media_type: MediaType) -> str:
 
 
 @contextmanager
-def _logged(url: str, media_type: MediaType) -> Iterator[dict[str, str]]:
+def _logged(url: str, medium: str) -> Iterator[dict[str, str]]:
     """One line a fetch. A URL's path and query may hold secrets: they are there as a digest."""
     started = time.monotonic()
     digest = hashlib.sha256(url.encode(errors="surrogatepass")).hexdigest()[:12]
-    record = {"origin": "", "url_sha256": digest, "medium": str(media_type), "outcome": "stopped"}
+    record = {"origin": "", "url_sha256": digest, "medium": medium, "outcome": "stopped"}
     try:
         yield record
         record["outcome"] = "fetched"

@@ -19,13 +19,15 @@ class Patience:
     # Over all redirects. Clients wait 30 s for two assets, fetched at once, and for what is computed from them.
     image_seconds: float = 10.0
     audio_or_video_seconds: float = 12.0
+    # Nobody waits for an archive.
+    archive_seconds: float = 240.0
     # Only once the body has been waited for this long is a rate asked for.
     slow_after_seconds: float = 5.0
     min_bytes_per_second: int = 16 * 1024
 
-    def deadline(self, media_type: MediaType, remaining_seconds: float) -> Deadline:
-        """One for all of a fetch's hops, and never later than the caller's own."""
-        own_seconds = self.image_seconds if media_type is MediaType.IMAGE else self.audio_or_video_seconds
+    def deadline(self, media_type: MediaType | None, remaining_seconds: float) -> Deadline:
+        """One for all of a fetch's hops, and never later than the caller's own; without a medium, of an archive."""
+        own_seconds = {None: self.archive_seconds, MediaType.IMAGE: self.image_seconds}.get(media_type, self.audio_or_video_seconds)
         if remaining_seconds < own_seconds:
             return Deadline(asyncio.get_running_loop().time() + remaining_seconds, DeadlineExceeded())
         too_slow = FetchFailed(f"could not be downloaded within {own_seconds:g} s")

@@ -35,8 +35,11 @@ class FetcherServicer(fetcher_pb2_grpc.FetcherServiceServicer):
         self._fetcher = fetcher
 
     async def Fetch(self, request: fetcher_pb2.FetchRequest, context: Any) -> AsyncIterator[fetcher_pb2.FetchResponse]:  # noqa: N802
-        media_type = media_type_from_proto(request.media_type)
-        async with aclosing(self._fetcher.fetch(request.url, media_type, call.remaining_seconds())) as parts:
+        if request.is_archive:
+            found = self._fetcher.fetch_archive(request.url, call.remaining_seconds())
+        else:
+            found = self._fetcher.fetch(request.url, media_type_from_proto(request.media_type), call.remaining_seconds())
+        async with aclosing(found) as parts:
             async for part in parts:
                 yield _to_response(part)
 
@@ -59,7 +62,8 @@ def build(settings: Settings) -> Service:
         return await workers.run(probe_duration, path, content_type, media_type, timeout_seconds=PROBE_SECONDS, deadline=deadline)
 
     origin = Origin(policy, resolver, patience, settings.fetcher_max_fetches_per_host)
-    servicer = FetcherServicer(Fetcher(origin, probe, patience, settings.fetcher_max_fetches, settings.fetcher_max_held_bytes))
+    fetcher = Fetcher(origin, probe, patience, settings.fetcher_max_fetches, settings.fetcher_max_held_bytes, settings.archive_max_bytes)
+    servicer = FetcherServicer(fetcher)
     return Service(
         name="fetcher",
         full_name=fetcher_pb2.DESCRIPTOR.services_by_name["FetcherService"].full_name,

@@ -25,3 +25,5 @@ class Settings(MeshSettings, frozen=True, kw_only=True):
     # Processes that find out how long media run; what a file may take in one above what it takes idle.
     fetcher_workers: Count = 1
     fetcher_worker_memory_bytes: Annotated[int, Meta(ge=128 * 1024 * 1024)] = 384 * 1024 * 1024
+    # Of a ZIP archive, which is passed on as it comes.
+    archive_max_bytes: Annotated[int, Meta(ge=1)] = 512 * 1024 * 1024

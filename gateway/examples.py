@@ -138,6 +138,7 @@ ASSET: Final[dict[str, Any]] = {
 }
 JOB: Final[dict[str, Any]] = {
     "id": JOB_ID,
+    "kind": "asset",
     "status": "ready",
     "media_type": "image",
     "asset_id": ASSET_ID,
@@ -157,6 +158,27 @@ EXPORT_ANSWER: Final = (
     "hash,kind,name,collection,owner,metadata,media_type,asset_id\r\n"
     f'{SHA256},sha256,spring campaign,campaigns,,"{{""rights"": ""all""}}",image,{ASSET_ID}\r\n'
 )
+BULK: Final[dict[str, Any]] = {"job_id": JOB_ID, "status": "pending", "rows": 3}
+CANCELLED_JOB: Final[dict[str, Any]] = {
+    **JOB,
+    "kind": "csv",
+    "status": "cancelled",
+    "media_type": None,
+    "asset_id": None,
+    "progress": {"total": 3, "pending": 0, "processing": 0, "ready": 1, "failed": 2},
+}
+ROWS: Final[list[dict[str, Any]]] = [
+    {"line": 2, "file": None, "status": "ready", "asset_id": ASSET_ID, "media_type": "image", "name": "spring campaign", "error": None},
+    {
+        "line": 3,
+        "file": None,
+        "status": "failed",
+        "asset_id": None,
+        "media_type": None,
+        "name": None,
+        "error": {"code": "invalid_request", "message": "media_type must be image, video or audio"},
+    },
+]
 _HIT: Final[dict[str, Any]] = {
     "asset_id": ASSET_ID,
     "name": "spring campaign",

@@ -24,7 +24,9 @@ from gateway.index_schemas import (
     HitBody,
     IndexRequest,
     JobBody,
+    JobKind,
     JobListBody,
+    JobStatus,
     ProgressBody,
     SearchBody,
     SearchRequest,
@@ -41,7 +43,9 @@ from protos import index_pb2, index_pb2_grpc
 
 _STATUSES: Final[tuple[Status, ...]] = ("pending", "processing", "ready", "failed")
 STATUS = {getattr(index_pb2, f"ASSET_STATUS_{status.upper()}"): status for status in _STATUSES}
-_STATUS_NUMBER = {status: number for number, status in STATUS.items()}
+_KINDS: Final[tuple[JobKind, ...]] = ("asset", "csv", "zip")
+_KIND = {getattr(index_pb2, f"JOB_KIND_{kind.upper()}"): kind for kind in _KINDS}
+STATUS_NUMBER = {status: number for number, status in STATUS.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,7 @@ class IndexClient:
             project_id=project,
             limit=wanted.limit,
             cursor=wanted.cursor,
-            status=_STATUS_NUMBER[wanted.status] if wanted.status else None,
+            status=STATUS_NUMBER[wanted.status] if wanted.status else None,
             media_type=media_type_to_proto(wanted.type) if wanted.type else None,
             collection=None if wanted.collection is UNSET else wanted.collection,
             name=None if wanted.name is UNSET else wanted.name,
@@ -103,11 +107,11 @@ class IndexClient:
 
     async def get_job(self, project: str, job_id: str) -> JobBody:
         found = await client.ask(self.stub.GetJob, index_pb2.GetJobRequest(project_id=project, job_id=job_id))
-        return _job(found.job)
+        return job_body(found.job)
 
     async def list_jobs(self, project: str, cursor: str, limit: int) -> JobListBody:
         found = await client.ask(self.stub.ListJobs, index_pb2.ListJobsRequest(project_id=project, cursor=cursor, limit=limit))
-        return JobListBody(jobs=[_job(job) for job in found.jobs], next_cursor=found.next_cursor or None)
+        return JobListBody(jobs=[job_body(job) for job in found.jobs], next_cursor=found.next_cursor or None)
 
     async def search(self, project: str, medium: MediaType, wanted: SearchRequest) -> tuple[SearchBody, dict[str, float], Sequence[Any]]:
         """The page of hits, the milliseconds of each stage, and the quotas that it used."""
@@ -169,7 +173,7 @@ def asset_from_proto(asset: index_pb2.Asset) -> AssetBody:
         name=asset.name or None,
         media_type=media_type_from_proto(asset.media_type),
         status=STATUS[asset.status],
-        error=_failure(asset),
+        error=failure_body(asset),
         collection=asset.collection or None,
         metadata=json.loads(asset.metadata),
         created_at=shown_time(asset.created_at),
@@ -178,27 +182,30 @@ def asset_from_proto(asset: index_pb2.Asset) -> AssetBody:
     )
 
 
-def _job(job: index_pb2.Job) -> JobBody:
+def job_body(job: index_pb2.Job) -> JobBody:
     progress = ProgressBody(**{field: getattr(job.progress, field) for field in ("total", *_STATUSES)})
     return JobBody(
         id=job.id,
-        status=_job_status(progress),
-        media_type=media_type_from_proto(job.media_type),
+        kind=_KIND[job.kind],
+        status=_job_status(job, progress),
+        media_type=media_type_from_proto(job.media_type) if job.media_type else None,
         asset_id=job.asset_id or None,
         progress=progress,
-        error=_failure(job),
+        error=failure_body(job),
         created_at=shown_time(job.created_at),
         finished_at=shown_time(job.finished_at) if job.HasField("finished_at") else None,
     )
 
 
-def _job_status(progress: ProgressBody) -> Status:
+def _job_status(job: index_pb2.Job, progress: ProgressBody) -> JobStatus:
     """As an asset's, of the assets that are still there: ready as soon as any is and none is awaited."""
+    if job.is_cancelled:
+        return "cancelled"
     if progress.processing or (progress.pending and progress.pending < progress.total):
         return "processing"
-    if progress.pending:
+    if progress.pending or job.is_reading:
         return "pending"
-    return "failed" if progress.failed and not progress.ready else "ready"
+    return "failed" if (progress.failed or job.error_code) and not progress.ready else "ready"
 
 
 def _hit(hit: index_pb2.Hit, wanted: SearchRequest) -> HitBody:
@@ -220,7 +227,7 @@ def _hit(hit: index_pb2.Hit, wanted: SearchRequest) -> HitBody:
     return body
 
 
-def _failure(found: index_pb2.Asset | index_pb2.Job) -> FailureBody | None:
+def failure_body(found: index_pb2.Asset | index_pb2.Job | index_pb2.JobRow) -> FailureBody | None:
     return FailureBody(code=found.error_code, message=found.error_message) if found.error_code else None
 
 

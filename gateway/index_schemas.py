@@ -11,6 +11,8 @@ from gateway.schemas import Score, SegmentBody, Url
 from mesh.media import Confidence, MediaType
 
 Status = Literal["pending", "processing", "ready", "failed"]
+JobStatus = Literal["pending", "processing", "ready", "failed", "cancelled"]
+JobKind = Literal["asset", "csv", "zip"]
 Text = Annotated[str, Meta(max_length=500)]
 Limit = Annotated[int, Meta(ge=1, le=100)]
 HashKind = Literal["md5", "sha1", "sha256", "pdq", "phash", "dhash", "ahash", "whash"]
@@ -169,7 +171,8 @@ class ImportBody(msgspec.Struct, kw_only=True):
 
 
 class ProgressBody(msgspec.Struct, kw_only=True):
-    """Counts of the job's assets, by their status; those deleted since are in the total alone."""
+    """Counts of the job's assets, by their status; rows that are not read yet are pending, refused ones have failed, and assets
+    that were deleted since are in the total alone."""
 
     total: int
     pending: int
@@ -179,9 +182,12 @@ class ProgressBody(msgspec.Struct, kw_only=True):
 
 
 class JobBody(msgspec.Struct, kw_only=True):
+    """`media_type` is null where the job is about a file of rows."""
+
     id: str
-    status: Status
-    media_type: MediaType
+    kind: JobKind
+    status: JobStatus
+    media_type: MediaType | None
     asset_id: str | None
     progress: ProgressBody
     error: FailureBody | None

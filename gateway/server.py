@@ -12,7 +12,7 @@ from typing import Final
 import uvloop
 from aiohttp import web
 
-from gateway import docs, handlers, hash_handlers, index_handlers, openapi, pair_handlers, upload_handlers, usage_handlers
+from gateway import bulk_handlers, docs, handlers, hash_handlers, index_handlers, openapi, pair_handlers, upload_handlers, usage_handlers
 from gateway.access import Access
 from gateway.admission import Admission
 from gateway.client_address import ClientAddresses
@@ -36,6 +36,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *pair_handlers.ROUTES,
     *handlers.ROUTES,
     *index_handlers.ROUTES,
+    *bulk_handlers.ROUTES,
     *upload_handlers.ROUTES,
     *hash_handlers.ROUTES,
     *usage_handlers.ROUTES,

@@ -1,25 +1,18 @@
-"""What happens behind the scenes: queued with its asset in one transaction, leased by a heartbeat, tried again, never lost.
-
-A job is taken from its worker when that stops beating: a killed process loses nothing but time.
-"""
+"""What happens to an asset behind the scenes: fingerprinted, tried again where that helps, deleted when its time is over."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 from uuid import UUID
 
-import procrastinate
-from procrastinate import JobContext, PsycopgConnector, RetryDecision
-from procrastinate.jobs import Job as QueuedJob
-from procrastinate.jobs import Status
-from procrastinate.retry import BaseRetryStrategy
 from prometheus_client import Counter
 
 from index_svc.hashes import HashKind
 from index_svc.kept_media import read_media
+from index_svc.leased_queue import LeasedQueue, TryAgain
 from index_svc.matchers import Matchers
 from index_svc.quotas import Quotas
 from index_svc.records import MEDIUM, Fingerprint, OnDuplicate
@@ -36,19 +29,9 @@ _log = logging.getLogger(__name__)
 FINISHED = Counter("mediamesh_index_assets_total", "Assets that were fingerprinted, or were not.", ["media_type", "code"])
 
 _TASK_SECONDS: Final = 60.0
-_BEAT_SECONDS: Final = 2.0
-_LEASE_SECONDS: Final = 10.0
 _SWEEP_SECONDS: Final = 2.0
 _EXPIRED_AT_ONCE: Final = 100
-_POLL_SECONDS: Final = 2.0
-_RESTART_SECONDS: Final = 1.0
-_MAX_PAUSE_SECONDS: Final = 60.0
-_DRAIN_SECONDS: Final = 10.0
 QUEUE: Final = "assets"
-
-
-class _TryAgain(Exception):
-    """The matcher was away or too busy."""
 
 
 class Jobs:
@@ -72,40 +55,28 @@ class Jobs:
         self._with_hashes = with_hashes
         self._checking = asyncio.Lock()
         self._at_once = at_once
-        self._max_attempts = max_attempts
-        self._app = procrastinate.App(connector=PsycopgConnector())
-        task = self._app.task(name="fingerprint_asset", queue=QUEUE, pass_context=True, retry=_Pauses())
-        self._fingerprint = task(self._run_one)
-        self._running: set[int] = set()
-        self._workers: set[int] = set()
-        logging.getLogger("procrastinate").setLevel(logging.CRITICAL)
+        self._queue = LeasedQueue(database, QUEUE, "fingerprint_asset", self._fingerprint_asset, at_once, max_attempts)
 
     async def __aenter__(self) -> Jobs:
-        await self._app.open_async(self._database.pool)
-        self._keepers = [asyncio.create_task(keep()) for keep in (self._keep_working, self._keep_sweeping)] if self._at_once else []
+        await self._queue.__aenter__()
+        self._sweeper = asyncio.create_task(self._keep_sweeping()) if self._at_once else None
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for keeper in self._keepers:
-            keeper.cancel()
-        await asyncio.gather(*self._keepers, return_exceptions=True)
-        await self._app.close_async()
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            await asyncio.gather(self._sweeper, return_exceptions=True)
+        await self._queue.__aexit__()
 
     async def queue(self, connection: Connection, number: int) -> None:
         """Seen by the workers once the transaction is through."""
-        await self._fingerprint.configure(connection=connection).defer_async(number=number)
+        await self._queue.put(connection, [number])
 
-    async def _run_one(self, context: JobContext, number: int) -> None:
-        job = context.job
-        assert job.id is not None
-        self._running.add(job.id)
-        self._workers.add(job.worker_id or 0)
-        try:
-            await self._fingerprint_asset(number, is_last=job.attempts + 1 >= self._max_attempts)
-        finally:
-            self._running.discard(job.id)
+    async def queue_many(self, connection: Connection, numbers: Sequence[int]) -> None:
+        """After all that was queued one by one, before it or since."""
+        await self._queue.put(connection, numbers, priority=-1)
 
-    async def _fingerprint_asset(self, number: int, *, is_last: bool) -> None:
+    async def _fingerprint_asset(self, number: int, is_last: bool) -> None:
         async with self._database.transaction() as connection:
             asset = await store.begin_processing(connection, number)
             if asset is None:
@@ -171,35 +142,13 @@ class Jobs:
                 await store.fail(connection, number, error.code, error.message, UUID(original) if original else None)
                 await (media_store.drop_media if original else media_store.settle_failed)(connection, number)
         if is_worth_another:
-            raise _TryAgain() from error
-
-    async def _keep_working(self) -> None:
-        """A worker of the queue; a new one where the database's absence ended it."""
-        await self._database.is_migrated.wait()
-        while True:
-            try:
-                await self._app.run_worker_async(
-                    queues=[QUEUE],
-                    concurrency=self._at_once,
-                    fetch_job_polling_interval=_POLL_SECONDS,
-                    update_heartbeat_interval=_BEAT_SECONDS,
-                    stalled_worker_timeout=_LEASE_SECONDS,
-                    shutdown_graceful_timeout=_DRAIN_SECONDS,
-                    install_signal_handlers=False,
-                    delete_jobs="successful",
-                )
-            except Exception as problem:
-                _log.warning("the worker ended, starting another", extra={"problem": type(problem).__name__})
-            await asyncio.sleep(_RESTART_SECONDS)
+            raise TryAgain() from error
 
     async def _keep_sweeping(self) -> None:
-        """Jobs whose worker is gone, or could not say that they are done, are done again; what has outlived its time is deleted."""
+        """What has outlived its time is deleted."""
         await self._database.is_migrated.wait()
-        suspects: set[int] = set()
         while True:
             try:
-                await self._retry_stalled()
-                suspects = await self._retry_unsaid(suspects)
                 await self._delete_expired()
             except Exception as problem:
                 _log.warning("sweeping failed", extra={"problem": type(problem).__name__})
@@ -213,28 +162,3 @@ class Jobs:
                 media = await media_store.delete_expired_media(connection, _EXPIRED_AT_ONCE)
             if max(assets, media) < _EXPIRED_AT_ONCE:
                 return
-
-    async def _retry_stalled(self) -> None:
-        for job in await self._app.job_manager.get_stalled_jobs(queue=QUEUE, seconds_since_heartbeat=_LEASE_SECONDS):
-            await self._retry(job)
-
-    async def _retry_unsaid(self, suspects: set[int]) -> set[int]:
-        """Those of our own workers' that nobody here works on, where that is so for the second time."""
-        doing = await self._app.job_manager.list_jobs_async(queue=QUEUE, status=Status.DOING.value)
-        unsaid = {job.id: job for job in doing if job.id and job.worker_id in self._workers and job.id not in self._running}
-        for identity in suspects & unsaid.keys():
-            await self._retry(unsaid[identity])
-        return set(unsaid)
-
-    async def _retry(self, job: QueuedJob) -> None:
-        _log.warning("a job lost its worker, it is done again", extra={"job": job.id})
-        await self._app.job_manager.retry_job(job)
-
-
-class _Pauses(BaseRetryStrategy):
-    """A second, then twice as long each time. Whatever can be said of an asset is said before: here is only what may pass."""
-
-    def get_retry_decision(self, *, exception: BaseException, job: QueuedJob) -> RetryDecision:
-        # Cancelled: this process ends, and another goes on.
-        is_leaving = isinstance(exception, asyncio.CancelledError)
-        return RetryDecision(retry_in={"seconds": 0 if is_leaving else int(min(2.0**job.attempts, _MAX_PAUSE_SECONDS))})

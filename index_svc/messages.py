@@ -17,6 +17,8 @@ from index_svc.records import (
     AssetStatus,
     Hit,
     Job,
+    JobKind,
+    JobRow,
     Key,
     Narrowing,
     OnDuplicate,
@@ -34,6 +36,7 @@ from protos import index_pb2, media_pb2
 MAX_MEDIA_DAYS: Final = 36_525
 _ON_DUPLICATE = {getattr(index_pb2, f"ON_DUPLICATE_{word.name}"): word for word in OnDuplicate}
 _HASH_KIND: dict[int, HashKind] = {getattr(index_pb2, f"HASH_KIND_{kind.name}"): kind for kind in HashKind}
+_KIND = {kind: getattr(index_pb2, f"JOB_KIND_{kind.name}") for kind in JobKind}
 _STATUS = {status: getattr(index_pb2, f"ASSET_STATUS_{status.name}") for status in AssetStatus}
 
 
@@ -87,9 +90,25 @@ def job_to_proto(job: Job) -> index_pb2.Job:
         progress=index_pb2.JobProgress(total=job.total, **{status.value: count for status, count in job.counts.items()}),
         created_at=job.created_at.timestamp(),
         finished_at=_seconds(job.finished_at),
-        media_type=media_type_to_proto(job.media_type),
+        media_type=media_type_to_proto(job.media_type) if job.media_type else None,
         error_code=job.error_code or "",
         error_message=job.error_message or "",
+        kind=_KIND[job.kind],
+        is_reading=job.is_reading,
+        is_cancelled=job.is_cancelled,
+    )
+
+
+def row_to_proto(row: JobRow) -> index_pb2.JobRow:
+    return index_pb2.JobRow(
+        line=row.line,
+        file=row.file or "",
+        status=_STATUS[row.status],
+        asset_id=str(row.asset_id) if row.asset_id else "",
+        media_type=media_type_to_proto(row.media_type) if row.media_type else None,
+        name=row.name,
+        error_code=row.error_code or "",
+        error_message=row.error_message or "",
     )
 
 
@@ -173,12 +192,16 @@ def settings_to_proto(settings: ProjectSettings) -> index_pb2.ProjectSettings:
     return index_pb2.ProjectSettings(**{field.name: getattr(settings, field.name) for field in fields(ProjectSettings)})
 
 
-def filter_from_proto(request: index_pb2.ListAssetsRequest) -> AssetFilter:
+def status_from_proto(number: int) -> AssetStatus | None:
     by_number = {number: status for status, number in _STATUS.items()}
-    if request.status and request.status not in by_number:
-        raise InvalidRequest(f"status has no meaning for {request.status}", field="status")
+    if number and number not in by_number:
+        raise InvalidRequest(f"status has no meaning for {number}", field="status")
+    return by_number.get(number)
+
+
+def filter_from_proto(request: index_pb2.ListAssetsRequest) -> AssetFilter:
     return AssetFilter(
-        status=by_number.get(request.status),
+        status=status_from_proto(request.status),
         media_type=media_type_from_proto(request.media_type) if request.media_type else None,
         collection=checked_text(request.collection, "collection") if request.HasField("collection") else None,
         name=checked_text(request.name, "name") if request.HasField("name") else None,

@@ -24,6 +24,14 @@ class AssetStatus(StrEnum):
     FAILED = "failed"
 
 
+class JobKind(StrEnum):
+    """What a job is about: one asset, or the rows of a file."""
+
+    ASSET = "asset"
+    CSV = "csv"
+    ZIP = "zip"
+
+
 class OnDuplicate(StrEnum):
     """What happens to an asset that its collection has already."""
 
@@ -149,11 +157,12 @@ class AssetFilter:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """`counts` by status, of the assets that are still there."""
+    """`counts` by status, of the assets that are still there, of rows that are not read yet (pending) and of refused ones (failed)."""
 
     id: UUID
     number: int
-    media_type: MediaType
+    kind: JobKind
+    media_type: MediaType | None
     total: int
     counts: dict[AssetStatus, int]
     asset_id: UUID | None
@@ -161,6 +170,58 @@ class Job:
     error_message: str | None
     created_at: datetime
     finished_at: datetime | None
+    is_reading: bool = False
+    is_cancelled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BulkJob:
+    """A file of rows that is being read: where it is, what its sender may index, and how far it is read."""
+
+    id: UUID
+    project: UUID
+    kind: JobKind
+    source: UUID | None
+    url: str | None
+    sha256: str | None
+    allowed: frozenset[MediaType]
+    features: frozenset[str]
+    read_to: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewRow:
+    """A row that becomes an asset."""
+
+    line: int
+    draft: AssetDraft
+    file: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedRow:
+    """A row that does not, or a file without a row (`line` is None)."""
+
+    number: int
+    line: int | None
+    file: str | None
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobRow:
+    """A row as it is reported."""
+
+    number: int
+    line: int | None
+    file: str | None
+    status: AssetStatus
+    asset_id: UUID | None
+    media_type: MediaType | None
+    name: str
+    error_code: str | None
+    error_message: str | None
 
 
 @dataclass(frozen=True, slots=True)

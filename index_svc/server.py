@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
-from typing import Any
+from typing import Any, Final
 
 from index_svc import texts
 from index_svc.access import Access
+from index_svc.archive import warm_up
+from index_svc.bulk import Bulk
+from index_svc.bulk_door import BulkDoor
+from index_svc.bulk_reader import BulkReader
 from index_svc.embedded import EmbeddedPostgres
 from index_svc.hash_list_door import HashListDoor
 from index_svc.hash_lists import HashLists
@@ -33,9 +37,13 @@ from index_svc.store.database import Database
 from index_svc.upload_door import UploadDoor
 from index_svc.uploads import Uploads
 from index_svc.usage_server import UsageServicer
+from mesh.fetching import FetcherClient
 from mesh.server import Service
 from mesh.wire import media_type_from_proto
+from mesh.workers import WorkerPool
 from protos import index_pb2, index_pb2_grpc, usage_pb2, usage_pb2_grpc
+
+_UNPACKER_MEMORY_BYTES: Final = 256 * 1024 * 1024
 
 
 def build(settings: Settings) -> Service:
@@ -53,7 +61,27 @@ def build(settings: Settings) -> Service:
     jobs = Jobs(database, matchers, quotas, search, settings.index_jobs, settings.index_job_attempts, with_hashes=settings.index_hashes)
     index = Index(database, access, quotas, jobs)
     uploads = Uploads(database, access, index, settings.index_max_held_bytes)
-    servicer = IndexServicer(access, index, search, uploads, HashLists(database, access))
+    archives = FetcherClient(settings, settings.fetcher_address, None)
+    unpackers = WorkerPool(
+        "archive",
+        workers=1,
+        max_waiting=settings.index_bulk_jobs,
+        memory_bytes=_UNPACKER_MEMORY_BYTES,
+        preload=("index_svc.archive",),
+        warm_up=warm_up,
+    )
+    reader = BulkReader(
+        database,
+        jobs,
+        archives,
+        unpackers,
+        at_once=settings.index_bulk_jobs,
+        max_attempts=settings.index_job_attempts,
+        max_entries=settings.archive_max_files,
+        max_unpacked_bytes=settings.archive_max_unpacked_bytes,
+    )
+    bulk = Bulk(database, index, reader, settings.csv_max_rows)
+    servicer = IndexServicer(access, index, search, uploads, HashLists(database, access), bulk)
     usage = UsageServicer(quotas, Plans(database))
 
     def add_to_server(server: Any) -> None:
@@ -67,14 +95,24 @@ def build(settings: Settings) -> Service:
         metrics_port=settings.index_metrics_port,
         add_to_server=add_to_server,
         also_serves=(usage_pb2.DESCRIPTOR.services_by_name["UsageService"].full_name,),
-        resources=(*resources, database, matchers, jobs, Packing(database)),
+        resources=(
+            *resources,
+            database,
+            matchers,
+            jobs,
+            Packing(database),
+            *((unpackers,) if settings.index_bulk_jobs else ()),
+            archives,
+            reader,
+        ),
     )
 
 
-class IndexServicer(UploadDoor, HashListDoor):
-    def __init__(self, access: Access, index: Index, search: Search, uploads: Uploads, hash_lists: HashLists) -> None:
+class IndexServicer(UploadDoor, HashListDoor, BulkDoor):
+    def __init__(self, access: Access, index: Index, search: Search, uploads: Uploads, hash_lists: HashLists, bulk: Bulk) -> None:
         UploadDoor.__init__(self, uploads, search)
         HashListDoor.__init__(self, hash_lists)
+        BulkDoor.__init__(self, bulk)
         self._access = access
         self._index = index
         self._search = search

@@ -28,11 +28,18 @@ class Settings(MeshSettings, frozen=True, kw_only=True):
     index_hashes: bool = True
     # Of files that are searched with, at once.
     index_max_held_bytes: Annotated[int, Meta(ge=1 << 20)] = 1 << 30
+    # Files of rows that this process reads at once; 0: none, others do.
+    index_bulk_jobs: Annotated[int, Meta(ge=0, le=16)] = 2
+    # What one such file, and one archive, may hold.
+    csv_max_rows: Annotated[int, Meta(ge=1, le=1_000_000)] = 100_000
+    archive_max_files: Annotated[int, Meta(ge=1, le=60_000)] = 10_000
+    archive_max_unpacked_bytes: Annotated[int, Meta(ge=1)] = 2 * 1024 * 1024 * 1024
     # Candidates that a search compares at most.
     index_max_candidates: Annotated[int, Meta(ge=1, le=1000)] = 200
     image_address: str = "unix:image.sock"
     video_address: str = "unix:video.sock"
     audio_address: str = "unix:audio.sock"
+    fetcher_address: str = "unix:fetcher.sock"
 
     @property
     def cluster_dir(self) -> Path:

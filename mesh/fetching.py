@@ -1,4 +1,4 @@
-"""A matcher's way to media: the fetcher's stream, kept as a file that a worker can open."""
+"""A matcher's way to media, and the index's to archives of them: the fetcher's stream, kept as a file that a worker can open."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from protos import fetcher_pb2, fetcher_pb2_grpc
 
 
 class FetcherClient:
-    """Enter it to open the channel."""
+    """Enter it to open the channel. Without a medium it fetches archives."""
 
-    def __init__(self, settings: MeshSettings, address: str, media_type: MediaType) -> None:
+    def __init__(self, settings: MeshSettings, address: str, media_type: MediaType | None) -> None:
         self._settings = settings
         self._address = address
         self._media_type = media_type
@@ -31,7 +31,8 @@ class FetcherClient:
         """The whole of what the URL names; the caller closes it."""
         media = MediaFile()
         try:
-            request = fetcher_pb2.FetchRequest(url=url, media_type=media_type_to_proto(self._media_type))
+            medium = None if self._media_type is None else media_type_to_proto(self._media_type)
+            request = fetcher_pb2.FetchRequest(url=url, media_type=medium, is_archive=medium is None)
             tail = None
             async for response in client.ask_stream(self._stub.Fetch, request):
                 if response.HasField("chunk"):

@@ -8,7 +8,7 @@ from uuid import UUID
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
-from index_svc.records import MEDIUM, MEDIUM_NUMBER, Asset, AssetDraft, AssetFilter, AssetStatus, Fingerprint, Job
+from index_svc.records import MEDIUM, MEDIUM_NUMBER, Asset, AssetDraft, AssetFilter, AssetStatus, Fingerprint, Job, JobKind
 from index_svc.store.database import Connection
 from index_svc.store.usage import leave_place, take_place
 from mesh.errors import QuotaExceeded
@@ -22,15 +22,16 @@ IS_THERE: Final = "(assets.expires_at IS NULL OR assets.expires_at > now())"
 """Holds for what has not outlived its time; the rest is deleted soon."""
 REPEATABLE_HOURS: Final = 24
 _JOB: Final = """
-SELECT jobs.id, jobs.number, jobs.media_type, jobs.total, jobs.created_at,
+SELECT jobs.id, jobs.number, jobs.kind, jobs.media_type, jobs.total, jobs.created_at, jobs.is_reading,
+       jobs.cancelled_at IS NOT NULL AS is_cancelled, jobs.rows_read, jobs.rows_refused,
        count(*) FILTER (WHERE assets.status = 'pending') AS pending,
        count(*) FILTER (WHERE assets.status = 'processing') AS processing,
        count(*) FILTER (WHERE assets.status = 'ready') AS ready,
        count(*) FILTER (WHERE assets.status = 'failed') AS failed,
-       max(assets.finished_at) AS finished_at,
-       CASE WHEN jobs.total = 1 THEN min(assets.id::text) END AS asset_id,
-       CASE WHEN jobs.total = 1 THEN min(assets.error_code) END AS error_code,
-       CASE WHEN jobs.total = 1 THEN min(assets.error_message) END AS error_message
+       greatest(max(assets.finished_at), jobs.read_at) AS finished_at,
+       CASE WHEN jobs.kind = 'asset' AND jobs.total = 1 THEN min(assets.id::text) END AS asset_id,
+       CASE WHEN jobs.kind = 'asset' AND jobs.total = 1 THEN min(assets.error_code) ELSE jobs.error_code END AS error_code,
+       CASE WHEN jobs.kind = 'asset' AND jobs.total = 1 THEN min(assets.error_message) ELSE jobs.error_message END AS error_message
   FROM jobs LEFT JOIN assets ON assets.job = jobs.id
 """
 
@@ -230,11 +231,15 @@ def to_asset(row: dict[str, Any]) -> Asset:
 
 def _job(row: dict[str, Any]) -> Job:
     counts = {status: row[status] for status in AssetStatus}
-    is_done = not counts[AssetStatus.PENDING] and not counts[AssetStatus.PROCESSING]
+    counts[AssetStatus.FAILED] += row["rows_refused"]
+    if row["is_reading"]:
+        counts[AssetStatus.PENDING] += row["total"] - row["rows_read"]
+    is_done = not row["is_reading"] and not counts[AssetStatus.PENDING] and not counts[AssetStatus.PROCESSING]
     return Job(
         id=row["id"],
         number=row["number"],
-        media_type=MEDIUM[row["media_type"]],
+        kind=JobKind(row["kind"]),
+        media_type=MEDIUM.get(row["media_type"]),
         total=row["total"],
         counts=counts,
         asset_id=UUID(row["asset_id"]) if row["asset_id"] else None,
@@ -242,4 +247,6 @@ def _job(row: dict[str, Any]) -> Job:
         error_message=row["error_message"],
         created_at=row["created_at"],
         finished_at=row["finished_at"] if is_done else None,
+        is_reading=row["is_reading"],
+        is_cancelled=row["is_cancelled"],
     )
