@@ -11,30 +11,41 @@ from typing import Final
 from multidict import CIMultiDictProxy
 
 from gateway.index_client import Grant, IndexClient
+from gateway.marketplace import Marketplace
 from gateway.rate_limits import Rate
-from mesh.errors import FeatureDisabled, InsufficientScope, Unauthorized
+from mesh.errors import FeatureDisabled, Forbidden, InsufficientScope, Unauthorized
 
 REMEMBERED_SECONDS: Final = 2.0
 """A revoked key ends everywhere within this and the time of a request; so long a changed plan or rate takes, too."""
 _MAX_REMEMBERED: Final = 10_000
 _MAX_KEY_CHARACTERS: Final = 200
 _BEARER: Final = "bearer "
+_BY_MARKETPLACE: Final = "this is reached through the marketplace only"
+RAPIDAPI_KEY: Final = "x-rapidapi-key"
+RAPIDAPI_HOST: Final = "x-rapidapi-host"
+KEY_HEADERS: Final = ("Authorization", "X-API-Key", RAPIDAPI_KEY)
 _FEATURES: Final = (":index", ":search")
 """Scopes that end so are what a plan has or has not, too."""
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whose request it is; without a key nobody's."""
+    """Whose request it is: of a key's project, of a marketplace's user, or nobody's."""
 
     project: str = ""
     key_id: str = ""
     scopes: frozenset[str] = frozenset()
     features: frozenset[str] = frozenset()
     rate: Rate | None = None
+    user: str = ""
+    """The marketplace's name of them."""
+    plan: str = ""
+    """What their subscription stands for; a project's plan is the index's to know."""
 
     def require(self, scope: str) -> None:
         """Refuses what the key may not do, and what the project's plan does not have."""
+        if not self.project:
+            raise Forbidden("this needs an API key: a marketplace's subscription has no library")
         if scope not in self.scopes:
             raise InsufficientScope(f"the key does not carry the scope {scope}", scope=scope)
         if scope.endswith(_FEATURES) and scope not in self.features:
@@ -50,12 +61,21 @@ class _Answer:
 class Access:
     """Keys that were asked about lately, as digests, and what they were found to be."""
 
-    def __init__(self, index: IndexClient) -> None:
+    def __init__(self, index: IndexClient, marketplace: Marketplace, *, takes_keys: bool = True, rapidapi_host: str = "") -> None:
         self._index = index
+        self._marketplace = marketplace
+        self._takes_keys = takes_keys
+        self._rapidapi_host = rapidapi_host
         self._answers: OrderedDict[bytes, _Answer] = OrderedDict()
 
     async def caller(self, headers: CIMultiDictProxy[str]) -> Caller:
-        """Whose key the request carries."""
+        """Who the marketplace says it is, else whose key the request carries."""
+        if subscriber := self._marketplace.subscriber(headers):
+            return Caller(user=subscriber.user, plan=subscriber.plan)
+        if not self._takes_keys:
+            raise Forbidden(_BY_MARKETPLACE if self._marketplace.is_open else "API keys are not taken here")
+        if self._rapidapi_host and RAPIDAPI_KEY in headers and headers.getall(RAPIDAPI_HOST, []) != [self._rapidapi_host]:
+            raise Forbidden(f"{RAPIDAPI_KEY} goes with {RAPIDAPI_HOST}: {self._rapidapi_host}")
         grant = await self._grant(presented_key(headers))
         return Caller(grant.project, grant.key_id, grant.scopes, grant.features, grant.rate)
 
@@ -83,11 +103,16 @@ class Access:
             return None
 
 
+def carries_key(headers: CIMultiDictProxy[str]) -> bool:
+    """Whether it tries to show one, good or bad."""
+    return any(name in headers for name in KEY_HEADERS)
+
+
 def presented_key(headers: CIMultiDictProxy[str]) -> str:
     """The key of the request; those who send it under several names must mean one."""
     authorization = headers.getall("Authorization", [])
     found = {value[len(_BEARER) :].strip() for value in authorization if value[: len(_BEARER)].lower() == _BEARER}
-    found |= {value.strip() for name in ("X-API-Key", "x-rapidapi-key") for value in headers.getall(name, [])}
+    found |= {value.strip() for name in KEY_HEADERS[1:] for value in headers.getall(name, [])}
     found.discard("")
     if len(found) > 1:
         raise Unauthorized("the request carries more than one API key")

@@ -17,7 +17,7 @@ from gateway.client_address import ClientAddresses
 from gateway.rate_limits import LIMITED, Limit, Rate, RateLimits, limit_fields, limit_of
 from gateway.usage_client import UsageClient
 from mesh import call
-from mesh.errors import MeshError, QuotaExceeded, RateLimited
+from mesh.errors import Forbidden, MeshError, QuotaExceeded, RateLimited
 
 _log = logging.getLogger(__name__)
 
@@ -49,7 +49,9 @@ class Admission:
             note_limits(request, [await self._rates.hit("key", caller.key_id, caller.rate)])
         if scope is not None:
             caller.require(scope)
-        if not is_pair:
+        elif not is_pair and not caller.project:
+            raise Forbidden("this needs an API key: a marketplace's subscription has no library")
+        if not is_pair or not caller.project:
             yield caller
             return
         async with self._counted(request, caller):

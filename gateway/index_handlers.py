@@ -64,8 +64,8 @@ def search(medium: MediaType, form: type[SearchRequest]) -> Handler:
 
 def idempotency_key(request: web.Request) -> str:
     key = request.headers.get("Idempotency-Key", "")
-    if not key.isascii():
-        raise InvalidRequest("Idempotency-Key must be ASCII", field="Idempotency-Key")
+    if not (key.isascii() and key.isprintable()):
+        raise InvalidRequest("Idempotency-Key must be printable ASCII", field="Idempotency-Key")
     return key
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
+from typing import Final
 
 import msgspec
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from prometheus_client import Counter, Histogram
 
+from gateway.access import carries_key
 from gateway.admission import answer_fields
 from gateway.handlers import HEADERS, LEAVING, NotReady, json_response
 from gateway.routes import SETTINGS, Handler
@@ -26,6 +28,10 @@ SECONDS = Histogram(
     "Time to answer a request.",
     ["route"],
     buckets=SECONDS_BUCKETS,
+)
+
+KEY_IN_BROWSER: Final = (
+    '299 mediamesh "an API key came from a web page: whoever opens that page can take it; revoke it and call from a server"'
 )
 
 
@@ -45,6 +51,9 @@ async def watch(request: web.Request, handler: Handler) -> web.StreamResponse:
             # What was not read is not waited for either.
             response.force_close()
     response.headers.update(answer_fields(request, error))
+    if "Origin" in request.headers and carries_key(request.headers):
+        response.headers["Warning"] = KEY_IN_BROWSER
+        _log.warning("an API key came from a browser")
     if request.app[LEAVING].is_set():
         response.force_close()
     resource = request.match_info.route.resource

@@ -59,8 +59,8 @@ _REQUEST_HEADERS: Final[dict[str, Json]] = {
         "schema": {"type": "string"},
     },
     "Idempotency-Key": {
-        "description": "Sent again within 24 hours: the same answer, and nothing is done twice; with another body: a `conflict`.",
-        "schema": {"type": "string", "maxLength": 255, "pattern": "^[\\x20-\\x7e]*$"},
+        "description": "Printable ASCII. Again within 24 hours: the same answer, nothing is done twice; with another body: a `conflict`.",
+        "schema": {"type": "string", "maxLength": 255},
     },
 }
 _ANSWER_HEADERS: Final[dict[str, Json]] = {
@@ -82,6 +82,12 @@ _ANSWER_HEADERS: Final[dict[str, Json]] = {
     },
     "WWW-Authenticate": {"description": "How to say who you are.", "schema": {"type": "string", "const": "Bearer"}, "required": True},
 }
+_BROWSER_HEADERS: Final[dict[str, Json]] = {
+    "Warning": {
+        "description": "Where a key came with an `Origin`, from a web page: no secret any more.",
+        "schema": {"type": "string"},
+    },
+}
 _RATE_HEADERS: Final[dict[str, Json]] = {
     "RateLimit-Policy": {
         "description": "The limits that this request met, by name: `q` of them in `w` seconds; `qu`: counted in bytes. Absent without.",
@@ -97,6 +103,7 @@ _RATE_HEADERS: Final[dict[str, Json]] = {
     "X-RateLimit-Remaining": {"description": "What is left of it.", "schema": {"type": "integer", "minimum": 0}},
     "X-RateLimit-Reset": {"description": "Seconds until it is whole again.", "schema": {"type": "integer", "minimum": 1}},
 }
+_MARKETPLACE: Final = "rapidApiProxy"
 _SECURITY: Final[dict[str, Json]] = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "An API key: `Authorization: Bearer mm_live_…`."},
     "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "An API key."},
@@ -105,6 +112,12 @@ _SECURITY: Final[dict[str, Json]] = {
         "in": "header",
         "name": "x-rapidapi-key",
         "description": "An API key, for clients made for RapidAPI.",
+    },
+    _MARKETPLACE: {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-RapidAPI-Proxy-Secret",
+        "description": "What the marketplace's proxy shows; its users never see it.",
     },
 }
 _TAGS: Final = (
@@ -141,7 +154,7 @@ def document(routes: Iterable[Route], settings: Settings) -> Json:
         "paths": dict(paths),
         "components": {
             "schemas": {name: _closed(schema) for name, schema in schemas.items()},
-            "headers": {**_ANSWER_HEADERS, **_RATE_HEADERS},
+            "headers": {**_ANSWER_HEADERS, **_BROWSER_HEADERS, **_RATE_HEADERS},
             "securitySchemes": _SECURITY,
         },
     }
@@ -155,12 +168,11 @@ def _operation(route: Route, settings: Settings) -> Json:
         "description": _description(route),
         "parameters": _parameters(route),
         "responses": {str(route.status): _success(route), **_failures(route)},
-        "security": _security(route, has_auth=settings.auth),
+        "security": _security(route, settings),
     }
     if route.answer_type == JSON:
-        operation["x-codeSamples"] = code_samples(
-            route, settings.public_base_url.rstrip("/"), has_key=route.key is Key.ALWAYS or (route.key is Key.WITH_AUTH and settings.auth)
-        )
+        has_key = route.key is Key.ALWAYS or (route.key is Key.WITH_AUTH and settings.guards_pairs)
+        operation["x-codeSamples"] = code_samples(route, settings.public_base_url.rstrip("/"), has_key=has_key)
     if route.bodies:
         operation["requestBody"] = {"required": True, "content": {kind: _body(kind, form, route) for kind, form in route.bodies.items()}}
     return operation
@@ -178,11 +190,14 @@ def _tag(route: Route) -> str:
     return route.path.split("/")[2].capitalize()
 
 
-def _security(route: Route, *, has_auth: bool) -> list[Json]:
+def _security(route: Route, settings: Settings) -> list[Json]:
     if route.key is Key.NEVER:
         return []
-    keys = [{name: [route.scope] if route.scope else []} for name in _SECURITY]
-    return keys if has_auth or route.key is Key.ALWAYS else [{}, *keys]
+    schemes = [name for name in _SECURITY if name != _MARKETPLACE] if settings.native_keys or route.key is Key.ALWAYS else []
+    if settings.rapidapi_proxy_secrets and route.key is Key.WITH_AUTH:
+        schemes.append(_MARKETPLACE)
+    asked = [{name: [route.scope] if route.scope else []} for name in schemes]
+    return asked if settings.guards_pairs or route.key is Key.ALWAYS else [{}, *asked]
 
 
 def _parameters(route: Route) -> list[Json]:
@@ -317,7 +332,7 @@ def _refusal(route: Route) -> MeshError:
 
 
 def _rate_headers(route: Route) -> tuple[str, ...]:
-    return () if route.key is Key.NEVER else tuple(_RATE_HEADERS)
+    return () if route.key is Key.NEVER else (*_RATE_HEADERS, *_BROWSER_HEADERS)
 
 
 def _headers(*names: str) -> Json:

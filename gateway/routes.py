@@ -25,6 +25,7 @@ from mesh.errors import (
     DurationTooLong,
     FetchFailed,
     FileTooLarge,
+    Forbidden,
     InsufficientScope,
     Internal,
     InvalidRequest,
@@ -106,7 +107,7 @@ class Route:
         """What it may answer that is no success, without doubles."""
         errors: Errors = (InvalidRequest, Internal, *self.errors)
         if self.key is not Key.NEVER:
-            errors += (Unauthorized, RateLimited, *MESH_ERRORS)
+            errors += (Unauthorized, Forbidden, RateLimited, *MESH_ERRORS)
         if self.scope:
             errors += (InsufficientScope,)
         if self.bodies:
@@ -128,7 +129,7 @@ def _guarded(route: Route) -> Handler:
             request[CALLER] = Caller()
             return await route.handler(request)
         is_pair = route.key is Key.WITH_AUTH
-        asks_for_key = not is_pair or request.app[SETTINGS].auth
+        asks_for_key = not is_pair or request.app[SETTINGS].guards_pairs
         async with request.app[ADMISSION].admit(request, route.scope, asks_for_key=asks_for_key, is_pair=is_pair) as caller:
             request[CALLER] = caller
             return await route.handler(request)

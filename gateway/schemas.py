@@ -275,7 +275,9 @@ def _fields_of_kind(form: type[msgspec.Struct], kind: type) -> set[str]:
 
 def _is_of_kind(declared: Any, kind: type) -> bool:
     """Also as one of several, annotated or not."""
-    return declared is kind or get_origin(declared) is kind or (get_origin(declared) is not list and any(_is_of_kind(part, kind) for part in get_args(declared)))
+    if kind in (declared, get_origin(declared)):
+        return True
+    return get_origin(declared) not in (list, dict) and any(_is_of_kind(part, kind) for part in get_args(declared))
 
 
 def _require(fields: dict[str, Any], form: type[msgspec.Struct]) -> None:

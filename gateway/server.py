@@ -21,6 +21,7 @@ from gateway.connection import Connection
 from gateway.docs import DOCUMENT
 from gateway.handlers import LEAVING, MESH
 from gateway.index_handlers import INDEX
+from gateway.marketplace import MIN_SECRET_CHARACTERS, Marketplace, read_plans
 from gateway.middleware import watch
 from gateway.rate_limits import Rate, RateLimits
 from gateway.routes import ADMISSION, SETTINGS, Route, add_routes
@@ -49,7 +50,7 @@ def build(settings: Settings) -> web.Application:
     app[SETTINGS] = settings
     app[LEAVING] = asyncio.Event()
     rates, addresses = _limits(settings)
-    app.cleanup_ctx.append(partial(_open_mesh, rates=rates, addresses=addresses))
+    app.cleanup_ctx.append(partial(_open_mesh, rates=rates, addresses=addresses, marketplace=_marketplace(settings)))
     app[DOCUMENT] = openapi.document(ROUTES, settings)
     add_routes(app.router, ROUTES)
     return app
@@ -66,15 +67,27 @@ def _limits(settings: Settings) -> tuple[RateLimits, ClientAddresses]:
         raise InvalidSettings(f"RATE_LIMIT_STORE: {problem}") from problem
 
 
-async def _open_mesh(app: web.Application, *, rates: RateLimits, addresses: ClientAddresses) -> AsyncIterator[None]:
+def _marketplace(settings: Settings) -> Marketplace:
+    if any(len(secret) < MIN_SECRET_CHARACTERS for secret in settings.rapidapi_proxy_secrets):
+        raise InvalidSettings(f"RAPIDAPI_PROXY_SECRETS: each must have {MIN_SECRET_CHARACTERS} characters or more")
+    try:
+        return Marketplace(settings.rapidapi_proxy_secrets, read_plans(settings.rapidapi_plans))
+    except ValueError as problem:
+        raise InvalidSettings(f"RAPIDAPI_PLANS: {problem}") from problem
+
+
+async def _open_mesh(
+    app: web.Application, *, rates: RateLimits, addresses: ClientAddresses, marketplace: Marketplace
+) -> AsyncIterator[None]:
     settings = app[SETTINGS]
     per_address = settings.rate_limit_address_per_second * settings.rate_limit_address_burst_seconds
     address_rate = Rate(per_address, settings.rate_limit_address_burst_seconds) if per_address else None
     async with Mesh(settings) as mesh:
+        access = Access(mesh.index, marketplace, takes_keys=settings.native_keys, rapidapi_host=settings.rapidapi_host)
         app[MESH] = mesh
         app[INDEX] = mesh.index
         app[USAGE] = mesh.usage
-        app[ADMISSION] = Admission(Access(mesh.index), mesh.usage, rates, addresses, address_rate)
+        app[ADMISSION] = Admission(access, mesh.usage, rates, addresses, address_rate)
         yield
 
 

@@ -25,6 +25,14 @@ class Settings(MeshSettings, frozen=True, kw_only=True):
     index_address: str = "unix:index.sock"
     # On: the pair endpoints ask for an API key too; /v1 always does.
     auth: bool = False
+    # Off: no API key is taken, and /v1 is closed.
+    native_keys: bool = True
+    # Set: x-rapidapi-key is only taken with this x-rapidapi-host.
+    rapidapi_host: str = ""
+    # What a marketplace's proxy shows to be believed, two while one is exchanged; empty: nobody is.
+    rapidapi_proxy_secrets: tuple[str, ...] = ()
+    # Its subscriptions as plans of ours (BASIC=free,PRO=business); another one counts as free.
+    rapidapi_plans: tuple[str, ...] = ()
     # Networks (CIDR) whose X-Forwarded-For says who the client is.
     gateway_trusted_proxies: tuple[str, ...] = ()
     # A Redis that several gateways count on together; empty: each in its own memory.
@@ -34,8 +42,6 @@ class Settings(MeshSettings, frozen=True, kw_only=True):
     rate_limit_address_burst_seconds: Annotated[int, Meta(ge=1, le=3600)] = 1
     # The documented clients wait 30 s.
     gateway_match_seconds: Seconds = 28.0
-    # For one upload: then it ends, however much is left.
-    gateway_upload_seconds: Seconds = 300.0
     # One source and many targets: the time for all of them, and how many are worked on at once.
     gateway_batch_seconds: Seconds = 120.0
     gateway_batch_concurrency: Annotated[int, Meta(ge=1, le=32)] = 4
@@ -46,3 +52,8 @@ class Settings(MeshSettings, frozen=True, kw_only=True):
     gateway_max_connections: Annotated[int, Meta(ge=1)] = 4096
     # Off: the label `none` is given out as `low`, for clients that know three labels only.
     confidence_none: bool = True
+
+    @property
+    def guards_pairs(self) -> bool:
+        """Whether the pair endpoints ask who it is."""
+        return self.auth or bool(self.rapidapi_proxy_secrets)

@@ -3,7 +3,7 @@
 MeshError
 ├── the caller's: InvalidRequest InvalidUrl FileTooLarge DurationTooLong UnsupportedMedia FetchFailed
 │                 FingerprintMismatch NotFound MethodNotAllowed UnsupportedContentType RequestTooLarge
-│                 Unauthorized InsufficientScope FeatureDisabled Conflict Duplicate RateLimited QuotaExceeded
+│                 Unauthorized InsufficientScope Forbidden FeatureDisabled Conflict Duplicate RateLimited QuotaExceeded
 └── ours:         Overloaded NotAvailable DeadlineExceeded Internal
 
 A class's docstring is its message where nothing better is known. Messages about media are predicates ("is too large: …"),
@@ -117,6 +117,12 @@ class InsufficientScope(MeshError):
     """The key does not carry the scope that this needs."""
 
     code, grpc_status, http_status = "insufficient_scope", "PERMISSION_DENIED", 403
+
+
+class Forbidden(MeshError):
+    """This is not open to whoever asks in this way."""
+
+    code, grpc_status, http_status = "forbidden", "PERMISSION_DENIED", 403
 
 
 class FeatureDisabled(MeshError):

@@ -125,11 +125,6 @@ class Matcher:
         known = replace(fingerprint, layers={}, terms=(), term_positions=(), working=b"")
         return await self._run(self._room.explicit_hashes, media.path, known)
 
-    async def hashes(self, media: MediaFile, fingerprint: Fingerprint) -> dict[str, str]:
-        """The hashes that others speak, of a file whose fingerprint is known."""
-        known = replace(fingerprint, layers={}, terms=(), term_positions=(), working=b"")
-        return await self._run(self._room.explicit_hashes, media.path, known)
-
     async def search_terms(self, known: Fingerprint) -> Fingerprint:
         """With the terms that an index is asked for instead of those that it keeps."""
         self._check_kind(known)

@@ -81,7 +81,7 @@ def metrics(world: World) -> dict[str, str]:
 def test_each_line_of_the_log_is_one_record_p09(world: World) -> None:
     lines = [line for line in world.mesh.log.splitlines() if line.startswith("{")]
     assert len(lines) > 10
-    assert all(json.loads(line)["service"] in ("gateway", "image", "audio", "fetcher", "index") for line in lines)
+    assert all(json.loads(line)["service"] in ("gateway", "image", "video", "audio", "fetcher", "index") for line in lines)
 
 
 @pytest.fixture(scope="module")

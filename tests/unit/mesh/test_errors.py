@@ -22,6 +22,7 @@ FROZEN = {
     "method_not_allowed": 405,
     "unsupported_content_type": 415,
     "request_too_large": 413,
+    "forbidden": 403,
     "overloaded": 503,
     "not_available": 503,
     "deadline_exceeded": 504,
