@@ -141,6 +141,7 @@ ROUTES: Final = (
         scope="jobs:read",
         query=RowQuery,
         answer=RowListBody,
+        other_answers={CSV: str},
         errors=(NotFound,),
         example_answer={"rows": examples.ROWS, "next_cursor": None},
     ),

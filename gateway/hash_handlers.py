@@ -112,6 +112,7 @@ ROUTES: Final = (
         query=ExportQuery,
         answer=bytes,
         answer_type=CSV,
+        other_answers={JSON_LINES: str},
         example_answer=examples.EXPORT_ANSWER,
     ),
 )

@@ -248,7 +248,8 @@ def _success(route: Route) -> Json:
         content = _content(route.answer)
         if route.example_answer is not None:
             content["example"] = route.example_answer
-        answer["content"] = {route.answer_type: content}
+        others = {kind: _content(form) for kind, form in route.other_answers.items()}
+        answer["content"] = {route.answer_type: content, **others}
     return answer
 
 

@@ -90,6 +90,8 @@ class Route:
     status: int = 200
     answer: Any = None
     answer_type: str = JSON
+    other_answers: Mapping[str, Any] = field(default_factory=dict)
+    """By content type, where the caller may choose."""
     answer_headers: tuple[str, ...] = ()
     errors: Errors = ()
     not_ready: type | None = None
