@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from audio_svc.compare.proof import COARSE, SHARP, Finding, bend, examine, test
 from audio_svc.compare.track import Track
-from audio_svc.compare.votes import VOTERS_PER_SECOND, Line, propose, vote
+from audio_svc.compare.votes import Line, propose, vote
 from audio_svc.fingerprint.spectrum import FRAME_SECONDS
 from matching.segments import Span, split_at_gaps, uncovered_share
+from matching.significance import Excess
 
 EXAMINED: Final = 16
 PLAIN_DEVIATIONS: Final = 30.0
@@ -32,6 +33,15 @@ _SAME_EDGE_SECONDS: Final = 0.5
 """Where both sounds begin, or both end, within so much of each other, it is more likely that little or nothing was cut."""
 _SHORT_SECONDS: Final = 1.0
 _SILENT_PEAKS_PER_SECOND: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Stretch:
+    """What may become a part: where a finding holds without a gap."""
+
+    finding: Finding
+    span: Span
+    excess: Excess
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +71,17 @@ def shared_parts(one: Track, two: Track) -> list[Part]:
     if best is None:
         return []
     if best.excess.deviations >= MIN_DEVIATIONS:
-        voters = one.strongest(VOTERS_PER_SECOND), two.strongest(VOTERS_PER_SECOND)
-        elsewhere = vote(one, two, voters, best.line.tempo, most=OTHER_PLACES, pitch=best.line.pitch)
+        elsewhere = vote(one, two, best.line.tempo, most=OTHER_PLACES, pitch=best.line.pitch)
         findings += [finding for line in elsewhere if (finding := examine(one, two, line))]
-    candidates = [part for finding in findings for part in _parts(finding, one, two)]
-    candidates.sort(key=lambda part: -part.deviations)
-    accepted = candidates[:1]
-    for part in candidates[1:]:
-        if part.deviations >= MIN_DEVIATIONS and _is_new(part, accepted):
-            accepted.append(part)
+    stretches = [stretch for finding in findings for stretch in _stretches(finding)]
+    stretches.sort(key=lambda stretch: -stretch.excess.deviations)
+    accepted: list[Part] = []
+    for stretch in stretches:
+        if accepted and stretch.excess.deviations < MIN_DEVIATIONS:
+            break
+        first, second = _to_the_edges(stretch.span, stretch.finding, one, two)
+        if not accepted or _is_new(first, second, stretch.excess.share, accepted):
+            accepted.append(_part(stretch, first, second, one, two))
     return accepted
 
 
@@ -78,26 +90,27 @@ def _covers(finding: Finding, one: Track, two: Track) -> float:
     return length / max(min(one.duration_seconds, two.duration_seconds * finding.line.tempo), 1e-9)
 
 
-def _is_new(part: Part, accepted: list[Part]) -> bool:
-    new_in_one = uncovered_share(part.one, [other.one for other in accepted]) >= _NEW_SHARE
-    new_in_two = uncovered_share(part.two, [other.two for other in accepted]) >= _NEW_SHARE
+def _is_new(first: Span, second: Span, share: float, accepted: list[Part]) -> bool:
+    new_in_one = uncovered_share(first, [other.one for other in accepted]) >= _NEW_SHARE
+    new_in_two = uncovered_share(second, [other.two for other in accepted]) >= _NEW_SHARE
     if new_in_one and new_in_two:
         return True
-    return (new_in_one or new_in_two) and part.share >= _AS_GOOD * max(other.share for other in accepted)
+    return (new_in_one or new_in_two) and share >= _AS_GOOD * max(other.share for other in accepted)
 
 
-def _parts(finding: Finding, one: Track, two: Track) -> list[Part]:
+def _stretches(finding: Finding) -> list[_Stretch]:
     trial = finding.trial
     weights = trial.weights(max(0.3, 0.75 * finding.excess.share))
     spans = split_at_gaps(finding.span, trial.times, weights, cell=_GAP_CELL_FRAMES, min_gap=_MIN_GAP_FRAMES, min_loss=_MIN_GAP_LOSS)
-    parts = []
-    for span in spans:
-        excess = trial.within(span)
-        shares = [max(test(one, two, finding.line, tolerance).within(span).share, 0.0) for tolerance in (SHARP, COARSE)]
-        pitch = finding.line.pitch + bend(one, two, finding.line, span)
-        first, second = _to_the_edges(span, finding, one, two)
-        parts.append(Part(finding.line, first, second, excess.share, excess.deviations, pitch, *shares))
-    return sorted(parts, key=lambda part: -part.deviations)
+    stretches = [_Stretch(finding, span, trial.within(span)) for span in spans]
+    return sorted(stretches, key=lambda stretch: -stretch.excess.deviations)
+
+
+def _part(stretch: _Stretch, first: Span, second: Span, one: Track, two: Track) -> Part:
+    line, span, excess = stretch.finding.line, stretch.span, stretch.excess
+    shares = [max(test(one, two, line, tolerance).within(span).share, 0.0) for tolerance in (SHARP, COARSE)]
+    pitch = line.pitch + bend(one, two, line, span)
+    return Part(line, first, second, excess.share, excess.deviations, pitch, *shares)
 
 
 def _to_the_edges(span: Span, finding: Finding, one: Track, two: Track) -> tuple[Span, Span]:

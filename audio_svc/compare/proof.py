@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from audio_svc.compare.track import EIGHTHS, Track
 from audio_svc.compare.votes import Line
-from audio_svc.fingerprint.spectrum import BANDS
 from matching.segments import Span, heaviest_span
 from matching.significance import Excess, excess
 
@@ -99,9 +98,8 @@ def bend(one: Track, two: Track, line: Line, span: Span) -> float:
     _, _, exact, bands = _landings(one, two, line)[0]
     frames = np.rint(exact / EIGHTHS).astype(np.int64)
     inside = one.contains(frames, bands) & (frames >= span.start) & (frames <= span.end)
-    landed = (frames * BANDS + bands)[inside]
-    places = one.peaks.frames * BANDS + one.peaks.bands
-    lower, level, higher = (sum(int(np.isin(landed + early * BANDS + aside, places).sum()) for early in (-1, 0, 1)) for aside in (-1, 0, 1))
+    frames, bands = frames[inside], bands[inside]
+    lower, level, higher = (sum(int(one.has_peaks(frames + early, bands + aside).sum()) for early in (-1, 0, 1)) for aside in (-1, 0, 1))
     return (higher - lower) / max(lower + level + higher, 1)
 
 

@@ -16,6 +16,7 @@ EIGHTHS: Final = 8
 """Times are known to a quarter of a frame, so the middle of a quarter lies on an eighth."""
 NOWHERE: Final = 127
 """The distance to a peak that is not within reach."""
+VOTERS_PER_SECOND: Final = 20
 _BAND_TOLERANCE: Final = 1
 _MARGIN_BANDS: Final = 2
 _FRAMES_PER_SECOND: Final = 50
@@ -35,6 +36,7 @@ class Track:
         self.eighths = EIGHTHS * outline.peaks.frames + 2 * outline.peaks.quarters - 3
         self.frame_count = outline.frame_count
         self.duration_seconds = outline.duration_seconds
+        self.information = outline.information
         self._crowding: dict[float, tuple[Any, Any, float]] = {}
 
     def __len__(self) -> int:
@@ -47,6 +49,21 @@ class Track:
         ranked = seconds[order]
         rank = np.arange(len(ranked)) - np.searchsorted(ranked, ranked, side="left")
         return np.sort(order[rank < per_second])
+
+    @cached_property
+    def voters(self) -> NDArray[np.intp]:
+        """The peaks that have a vote."""
+        return self.strongest(VOTERS_PER_SECOND)
+
+    def has_peaks(self, frames: Indices, bands: Indices) -> NDArray[np.bool_]:
+        """Whether a peak lies at the very places, which lie within the track or one beside it."""
+        return self._occupied[frames + 1, bands + 1]
+
+    @cached_property
+    def _occupied(self) -> NDArray[np.bool_]:
+        table = np.zeros((self.frame_count + 2, BANDS + 2), bool)
+        table[self.peaks.frames + 1, self.peaks.bands + 1] = True
+        return table
 
     @cached_property
     def _distances(self) -> NDArray[np.int8]:

@@ -22,22 +22,20 @@ TEMPOS: Final = tuple(TEMPO_STEP ** (sign * step) for step in range(1, TEMPO_STE
 """Beside 1: from 0.80 to 1.25."""
 MIN_DEVIATIONS: Final = 2.0
 """A place that stands out less is not looked at."""
-VOTERS_PER_SECOND: Final = 20
 PROPOSALS_AT_TEMPO_ONE: Final = 10
 PROPOSALS_AT_OTHER_TEMPOS: Final = 2
 
 _BIN_FRAMES: Final = 2
+_OTHER_TEMPO_BIN_FRAMES: Final = 4
+"""Where the tempo is only nearly met, the votes for one place spread over half a second anyway."""
 _BANDS_AT_ONCE: Final = 6
 _ROWS: Final = 2 * (MAX_PITCH_BANDS + _BANDS_AT_ONCE) + 1
-_SURROUNDINGS: Final = 200
-"""Bins of 40 ms to either side: eight seconds."""
+_SURROUNDING_FRAMES: Final = 400
+"""To either side: eight seconds."""
 _NEIGHBOURS: Final = np.array([0.7, 1.0, 0.7], np.float32)
 _BALLOTS_AT_ONCE: Final = 2_000_000
 _SAME_PITCH: Final = 3
-_SAME_PLACE: Final = 12
-
-
-Voters = tuple[NDArray[np.intp], NDArray[np.intp]]
+_SAME_PLACE_FRAMES: Final = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,24 +55,24 @@ class _Proposal:
 
 def propose(one: Track, two: Track) -> Iterator[list[Line]]:
     """The lines that stand out most: beginnings or ends together, and those of the tempo as it is; then those of all other tempos."""
-    voters = one.strongest(VOTERS_PER_SECOND), two.strongest(VOTERS_PER_SECOND)
     whole = [Line(1.0, offset, 0) for offset in (0.0, float(one.frame_count - two.frame_count))]
-    yield [*whole, *vote(one, two, voters, 1.0, most=PROPOSALS_AT_TEMPO_ONE)]
-    others = [proposal for tempo in TEMPOS for proposal in _ranked(one, two, voters, tempo, most=PROPOSALS_AT_OTHER_TEMPOS)]
+    yield [*whole, *vote(one, two, 1.0, most=PROPOSALS_AT_TEMPO_ONE)]
+    others = [proposal for tempo in TEMPOS for proposal in _ranked(one, two, tempo, most=PROPOSALS_AT_OTHER_TEMPOS)]
     yield [proposal.line for proposal in sorted(others, key=lambda proposal: -proposal.deviations)]
 
 
-def vote(one: Track, two: Track, voters: Voters, tempo: float, *, most: int, pitch: int | None = None) -> list[Line]:
+def vote(one: Track, two: Track, tempo: float, *, most: int, pitch: int | None = None) -> list[Line]:
     """The lines of one tempo that stand out most, near one pitch if given."""
-    return [proposal.line for proposal in _ranked(one, two, voters, tempo, most=most, pitch=pitch)]
+    return [proposal.line for proposal in _ranked(one, two, tempo, most=most, pitch=pitch)]
 
 
-def _ranked(one: Track, two: Track, voters: Voters, tempo: float, *, most: int, pitch: int | None = None) -> list[_Proposal]:
+def _ranked(one: Track, two: Track, tempo: float, *, most: int, pitch: int | None = None) -> list[_Proposal]:
     """The fullest places of the table of pitch shifts by time offsets, at one tempo, and near one pitch if given."""
-    votes, first_offset = _table(one, two, voters, tempo)
+    bin_frames = _BIN_FRAMES if abs(tempo - 1) < TEMPO_STEP - 1 else _OTHER_TEMPO_BIN_FRAMES
+    votes, first_offset = _table(one, two, tempo, bin_frames)
     if not len(votes):
         return []
-    cells, deviations = standing_out(votes, _SURROUNDINGS, MIN_DEVIATIONS)
+    cells, deviations = standing_out(votes, _SURROUNDING_FRAMES // bin_frames, MIN_DEVIATIONS)
     rows, columns = np.divmod(cells, votes.shape[1])
     if pitch is not None:
         near = np.abs(rows - MAX_PITCH_BANDS - pitch) <= 1
@@ -82,21 +80,21 @@ def _ranked(one: Track, two: Track, voters: Voters, tempo: float, *, most: int, 
     proposals: list[_Proposal] = []
     while len(rows) and len(proposals) < most:
         row, column = int(rows[0]), int(columns[0])
-        line = Line(tempo, (column - first_offset) * _BIN_FRAMES, row - MAX_PITCH_BANDS)
+        line = Line(tempo, (column - first_offset) * bin_frames, row - MAX_PITCH_BANDS)
         proposals.append(_Proposal(line, float(deviations[0])))
-        elsewhere = (np.abs(rows - row) > _SAME_PITCH) | (np.abs(columns - column) > _SAME_PLACE)
+        elsewhere = (np.abs(rows - row) > _SAME_PITCH) | (np.abs(columns - column) > _SAME_PLACE_FRAMES // bin_frames)
         rows, columns, deviations = rows[elsewhere], columns[elsewhere], deviations[elsewhere]
     return proposals
 
 
-def _table(one: Track, two: Track, voters: Voters, tempo: float) -> tuple[Any, int]:
+def _table(one: Track, two: Track, tempo: float, bin_frames: int) -> tuple[Any, int]:
     """Votes, each also counted a little for its neighbours, and the column of offset 0."""
-    bins_1 = one.peaks.frames[voters[0]] // _BIN_FRAMES
-    bins_2 = np.rint(two.peaks.frames[voters[1]] * (tempo / _BIN_FRAMES)).astype(np.int64)
+    bins_1 = one.peaks.frames[one.voters] // bin_frames
+    bins_2 = np.rint(two.peaks.frames[two.voters] * (tempo / bin_frames)).astype(np.int64)
     first_offset = int(bins_2.max()) + 2
     width = int(bins_1.max()) + first_offset + 6
-    places_1, starts_1 = _by_band(bins_1, one.peaks.bands[voters[0]], width)
-    places_2, starts_2 = _by_band(bins_2, two.peaks.bands[voters[1]], width)
+    places_1, starts_1 = _by_band(bins_1, one.peaks.bands[one.voters], width)
+    places_2, starts_2 = _by_band(bins_2, two.peaks.bands[two.voters], width)
     places_2 -= (MAX_PITCH_BANDS + _BANDS_AT_ONCE) * width + first_offset
     counts = np.zeros(_ROWS * width, np.int64)
     ballots, waiting = [], 0
