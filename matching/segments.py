@@ -35,6 +35,25 @@ def heaviest_span(times: Times, weights: NDArray[np.float64]) -> Span | None:
     return Span(float(times[order[first]]), float(times[order[last - 1]]))
 
 
+def extended(span: Span, times: Times, weights: NDArray[np.float64], *, max_drop: float) -> tuple[Span, float]:
+    """The span made longer at either end to where the weights beyond it sum to the most, and that sum.
+
+    Nothing is reached across a stretch that costs more than `max_drop` (as BLAST extends its hits).
+    """
+    order = np.argsort(times, kind="stable")
+    before, after = order[times[order] < span.start][::-1], order[times[order] > span.end]
+    ends, gained = [span.start, span.end], 0.0
+    for side, beyond in enumerate((before, after)):
+        sums = np.cumsum(weights[beyond])
+        dropped = np.flatnonzero(np.maximum.accumulate(np.maximum(sums, 0.0)) - sums > max_drop)
+        sums = sums[: dropped[0]] if len(dropped) else sums
+        if len(sums) and sums.max() > 0:
+            best = int(sums.argmax())
+            ends[side] = float(times[beyond[best]])
+            gained += float(sums[best])
+    return Span(*ends), gained
+
+
 def split_at_gaps(span: Span, times: Times, weights: NDArray[np.float64], *, cell: float, min_gap: float, min_loss: float) -> list[Span]:
     """The span without the stretches inside it where penalties rule for `min_gap` and cost `min_loss`."""
     cells = max(1, int(np.ceil(span.length / cell)))

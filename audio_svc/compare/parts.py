@@ -12,7 +12,7 @@ from audio_svc.compare.proof import COARSE, SHARP, Finding, bend, examine, test
 from audio_svc.compare.track import Track
 from audio_svc.compare.votes import Line, propose, vote
 from audio_svc.fingerprint.spectrum import FRAME_SECONDS
-from matching.segments import Span, split_at_gaps, uncovered_share
+from matching.segments import Span, extended, split_at_gaps, uncovered_share
 from matching.significance import Excess
 
 EXAMINED: Final = 16
@@ -28,6 +28,11 @@ _AS_GOOD: Final = 0.75
 _GAP_CELL_FRAMES: Final = 25
 _MIN_GAP_FRAMES: Final = 100
 _MIN_GAP_LOSS: Final = 40.0
+_FAINT_SHARE: Final = 0.12
+_MIN_FAINT_GAIN: Final = 20.0
+_MAX_FAINT_DROP: Final = 12.0
+"""Under noise or voices a copy is heard here and there, and faintly in between: as log likelihoods, of which chance brings 5 beside what
+two strangers share, and all else that is in a copy 30 and more."""
 _EDGE_SECONDS: Final = 0.5
 _SAME_EDGE_SECONDS: Final = 0.5
 """Where both sounds begin, or both end, within so much of each other, it is more likely that little or nothing was cut."""
@@ -42,6 +47,9 @@ class _Stretch:
     finding: Finding
     span: Span
     excess: Excess
+    whole: Span
+    """With what is fainter at either end."""
+    whole_excess: Excess
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +82,12 @@ def shared_parts(one: Track, two: Track) -> list[Part]:
         elsewhere = vote(one, two, best.line.tempo, most=OTHER_PLACES, pitch=best.line.pitch)
         findings += [finding for line in elsewhere if (finding := examine(one, two, line))]
     stretches = [stretch for finding in findings for stretch in _stretches(finding)]
-    stretches.sort(key=lambda stretch: -stretch.excess.deviations)
+    stretches.sort(key=lambda stretch: -stretch.whole_excess.deviations)
     accepted: list[Part] = []
     for stretch in stretches:
-        if accepted and stretch.excess.deviations < MIN_DEVIATIONS:
+        if accepted and stretch.whole_excess.deviations < MIN_DEVIATIONS:
             break
-        first, second = _to_the_edges(stretch.span, stretch.finding, one, two)
+        first, second = _to_the_edges(stretch.whole, stretch.finding, one, two)
         if not accepted or _is_new(first, second, stretch.excess.share, accepted):
             accepted.append(_part(stretch, first, second, one, two))
     return accepted
@@ -102,15 +110,22 @@ def _stretches(finding: Finding) -> list[_Stretch]:
     trial = finding.trial
     weights = trial.weights(max(0.3, 0.75 * finding.excess.share))
     spans = split_at_gaps(finding.span, trial.times, weights, cell=_GAP_CELL_FRAMES, min_gap=_MIN_GAP_FRAMES, min_loss=_MIN_GAP_LOSS)
-    stretches = [_Stretch(finding, span, trial.within(span)) for span in spans]
-    return sorted(stretches, key=lambda stretch: -stretch.excess.deviations)
+    stretches = []
+    for span in spans:
+        clear = trial.within(span)
+        whole, gain = extended(span, trial.times, trial.weights(_FAINT_SHARE), max_drop=_MAX_FAINT_DROP)
+        if clear.deviations < MIN_DEVIATIONS or gain < _MIN_FAINT_GAIN:
+            whole = span
+        stretches.append(_Stretch(finding, span, clear, whole, trial.within(whole)))
+    return sorted(stretches, key=lambda stretch: -stretch.whole_excess.deviations)
 
 
 def _part(stretch: _Stretch, first: Span, second: Span, one: Track, two: Track) -> Part:
-    line, span, excess = stretch.finding.line, stretch.span, stretch.excess
+    line, span = stretch.finding.line, stretch.span
     shares = [max(test(one, two, line, tolerance).within(span).share, 0.0) for tolerance in (SHARP, COARSE)]
     pitch = line.pitch + bend(one, two, line, span)
-    return Part(line, first, second, excess.share, excess.deviations, pitch, *shares)
+    share = float(np.sqrt(stretch.excess.share * stretch.whole_excess.share))
+    return Part(line, first, second, share, stretch.whole_excess.deviations, pitch, *shares)
 
 
 def _to_the_edges(span: Span, finding: Finding, one: Track, two: Track) -> tuple[Span, Span]:

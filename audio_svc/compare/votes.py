@@ -26,7 +26,7 @@ PROPOSALS_AT_TEMPO_ONE: Final = 10
 PROPOSALS_AT_OTHER_TEMPOS: Final = 2
 
 _BIN_FRAMES: Final = 2
-_OTHER_TEMPO_BIN_FRAMES: Final = 4
+_OTHER_TEMPO_BIN_FRAMES: Final = 3
 """Where the tempo is only nearly met, the votes for one place spread over half a second anyway."""
 _BANDS_AT_ONCE: Final = 6
 _ROWS: Final = 2 * (MAX_PITCH_BANDS + _BANDS_AT_ONCE) + 1

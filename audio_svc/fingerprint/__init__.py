@@ -15,7 +15,7 @@ from audio_svc.fingerprint.triplets import Terms, query_terms, stored_terms
 from mesh.errors import FingerprintMismatch, InvalidRequest
 
 ALGORITHM: Final = "mediamesh-audio"
-VERSION: Final = 1
+VERSION: Final = 2
 
 MAX_SECONDS: Final = 320.0
 """Nothing longer is taken, so nothing longer can have been written."""

@@ -11,10 +11,13 @@ import numpy as np
 import pytest
 
 from audio_svc.compare import compare
-from audio_svc.decode import Sound, decode_audio
-from audio_svc.fingerprint import outline
+from audio_svc.decode import SAMPLE_RATE, Sound, decode_audio
+from audio_svc.fingerprint import outline, terms, terms_to_ask_for
+from index_svc.blocks import Postings, joined, of_asset
+from index_svc.voting import vote
 from matching.decision import is_match
 from mesh.media import Comparison
+from tests.recordings import recorded
 from tests.sounds import (
     Samples,
     at_pitch,
@@ -105,6 +108,57 @@ def test_what_two_sounds_share_for_a_moment_makes_them_no_copies() -> None:
         sound[seed * 40_000 : seed * 40_000 + 48_000] = jingle(1, 3.0)
         shared.append(outline(Sound(sound)))
     assert max(compare(one, two).score for one, two in itertools.combinations(shared, 2)) < 0.5
+
+
+def test_copy_that_noise_leaves_only_moments_of_is_found_beyond_them() -> None:
+    """Two seconds are clear, what lies around them is faint, but for chance it is too much."""
+    others = np.concatenate([original("speech", 5), original("music", 5)])
+    quiet = np.float32(0.18) * others
+    quiet[13 * SAMPLE_RATE : 15 * SAMPLE_RATE] = cut(original("speech", 4), 4, 2)
+    found = compare(outline(Sound(quiet)), outline(Sound(mixed(quiet, noise(8, 30.0), -2))))
+    assert is_match("audio", found.score), found
+    assert found.coverage is not None
+    assert found.coverage.source > 0.35
+
+
+def test_wide_stereo_is_recognised_when_one_channel_is_inverted() -> None:
+    """As much in the channels' difference as in their mean: inverted, each takes the other's place."""
+    for seed in SEEDS:
+        middle, sides = music(seed, 15.0), music(seed + 50, 15.0)
+        left, right = 0.5 * (middle + sides), 0.5 * (middle - sides)
+        copies = [decode_audio(recorded(np.stack(channels), "flac", rate=SAMPLE_RATE)) for channels in ((left, right), (left, -right))]
+        assert is_match("audio", compare(*map(outline, copies)).score)
+
+
+def test_segments_lie_within_both_sounds_and_are_equally_long_unless_the_tempo_changed() -> None:
+    for name, (edit, _, _) in CASES.items():
+        sound, copy = original("music", 2), edit(original("music", 2))
+        found = compared("music", 2, copy)
+        assert list(found.segments) == sorted(found.segments, key=lambda segment: segment.source_start), name
+        for segment in found.segments:
+            assert 0 <= segment.source_start < segment.source_end <= len(sound) / SAMPLE_RATE, name
+            assert 0 <= segment.target_start < segment.target_end <= len(copy) / SAMPLE_RATE, name
+            assert 0.4 <= segment.score <= 1.0, name
+            lengths = segment.source_end - segment.source_start, segment.target_end - segment.target_start
+            assert found.sound_transform
+            assert lengths[0] / found.sound_transform.tempo == pytest.approx(lengths[1], abs=0.05), name
+        assert found.score <= max(segment.score for segment in found.segments) + 1e-9, name
+
+
+def asked(copy: bytes) -> Postings:
+    found = terms_to_ask_for(copy)
+    return of_asset(0, found.values, found.positions)
+
+
+def test_original_is_the_first_that_an_index_names_for_a_copy() -> None:
+    """By terms alone, in the index's own vote, among all originals and as many strangers."""
+    sounds = [fingerprinted(kind, seed) for kind in ("speech", "music") for seed in SEEDS]
+    sounds += [outline(Sound(make(seed, 15.0))) for make in (speech, music) for seed in range(100, 105)]
+    library = joined(of_asset(number, terms(sound).values, terms(sound).positions) for number, sound in enumerate(sounds))
+    for name in ("mp3 48k", "noise at 10 dB", "tempo 8 % up", "3 semitones up", "speed 10 % down", "clip of 5 s", "narrow band"):
+        copies = [outline(Sound(CASES[name][0](original(kind, seed)))) for kind in ("speech", "music") for seed in SEEDS]
+        firsts = [vote(asked(copy), library)[0][:1].tolist() for copy in copies]
+        assert sum(first == [number] for number, first in enumerate(firsts)) >= 0.8 * len(copies), (name, firsts)
 
 
 def ladder(copies: list[Samples], kind: str, seed: int) -> list[float]:

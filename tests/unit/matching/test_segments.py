@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from matching.segments import Span, Times, heaviest_span, split_at_gaps, uncovered_share, union_length
+from matching.segments import Span, Times, extended, heaviest_span, split_at_gaps, uncovered_share, union_length
 
 TIMES = np.arange(100, dtype=np.float64)
 
@@ -54,3 +54,21 @@ def test_uncovered_share_is_what_no_other_span_has() -> None:
     assert uncovered_share(Span(0, 10), [Span(-5, 2), Span(8, 30), Span(40, 50)]) == pytest.approx(0.6)
     assert uncovered_share(Span(0, 10), []) == 1
     assert uncovered_share(Span(3, 3), []) == 0
+
+
+def test_span_is_extended_to_where_faint_evidence_sums_to_the_most() -> None:
+    times = np.arange(100.0)
+    weights = np.where((times >= 20) & (times < 70), 0.5, -1.0)
+    span, gained = extended(Span(40, 50), times, weights, max_drop=5)
+    assert (span, gained) == (Span(20, 69), 0.5 * 39)
+
+
+def test_nothing_is_reached_across_a_stretch_that_costs_too_much() -> None:
+    times = np.arange(100.0)
+    weights = np.where((times > 50) & (times <= 60), -1.0, 1.0)
+    assert extended(Span(40, 50), times, weights, max_drop=5)[0] == Span(0, 50)
+    assert extended(Span(40, 50), times, weights, max_drop=11)[0] == Span(0, 99)
+
+
+def test_span_with_nothing_around_it_stays_as_it_is() -> None:
+    assert extended(Span(0, 9), np.arange(10.0), np.ones(10), max_drop=1) == (Span(0, 9), 0.0)
