@@ -26,24 +26,26 @@ class Alignment:
     inliers: NDArray[np.intp]
 
 
-def refine(matrix: Matrix, query: Matrix, reference: Matrix, voters: NDArray[np.intp]) -> Alignment:
-    """The best-fitting model of growing freedom from rows of query to rows of reference places; `voters` are those to start from."""
-    query, reference = query.astype(np.float64), reference.astype(np.float64)
+def refine(matrix: Matrix, query: Matrix, reference: Matrix, voters: NDArray[np.intp], *, roughly: bool = False) -> Alignment:
+    """The best-fitting model of growing freedom from rows of query to rows of reference places; `voters` are those to start from.
+
+    `roughly`: without perspective."""
+    places = np.concatenate([query.T, reference.T]).astype(np.float64)
     chosen = voters
     for allowed in _ROUNDS_PX:
         if len(chosen) < 3:
             break
-        matrix = fit_similarity(query[chosen], reference[chosen])
-        chosen = _within(matrix, query, reference, allowed)
-    for minimum, fit in ((_MIN_FOR_AFFINE, fit_affine), (_MIN_FOR_HOMOGRAPHY, fit_homography)):
+        matrix = _similarity(places[:, chosen])
+        chosen = _within(matrix, places, allowed)
+    for minimum, fit in ((_MIN_FOR_AFFINE, _affine), (_MIN_FOR_HOMOGRAPHY, _homography))[: 1 if roughly else 2]:
         if len(chosen) < minimum:
             break
-        trial, kept = matrix, _within(matrix, query, reference, 2 * _ROUNDS_PX[-1])
+        trial, kept = matrix, _within(matrix, places, 2 * _ROUNDS_PX[-1])
         for allowed in (_ROUNDS_PX[-1] * 1.5, _LAST_MISS_PX):
             if len(kept) < minimum:
                 break
-            trial = fit(query[kept], reference[kept])
-            kept = _within(trial, query, reference, allowed)
+            trial = fit(places[:, kept])
+            kept = _within(trial, places, allowed)
         if len(kept) >= minimum and len(kept) >= 0.9 * len(chosen) and is_plausible(trial, query[kept]):
             matrix, chosen = trial, kept
     return Alignment(matrix, chosen)
@@ -88,46 +90,88 @@ def is_plausible(matrix: Matrix, points: Matrix) -> bool:
 
 
 def fit_similarity(query: Matrix, reference: Matrix) -> Matrix:
-    """Least squares over rotation, scale and place (as complex numbers: one division)."""
-    middle_q, middle_r = query.mean(axis=0), reference.mean(axis=0)
-    q = (query - middle_q) @ np.array([1, 1j])
-    r = (reference - middle_r) @ np.array([1, 1j])
-    turn = np.vdot(q, r) / max(float(np.vdot(q, q).real), 1e-9)
-    linear = np.array([[turn.real, -turn.imag], [turn.imag, turn.real]])
-    return _matrix(linear, middle_r - linear @ middle_q)
+    """Least squares over rotation, scale and place."""
+    return _similarity(_columns(query, reference))
 
 
 def fit_affine(query: Matrix, reference: Matrix) -> Matrix:
     """Least squares over the six numbers of an affine map."""
-    rows = _homogeneous(query)
-    solution = _solved(rows.T @ rows, rows.T @ reference)
-    return _matrix(solution[:2].T, solution[2])
+    return _affine(_columns(query, reference))
 
 
 def fit_homography(query: Matrix, reference: Matrix) -> Matrix:
-    """Least squares over the eight numbers of a homography, in centred and scaled coordinates (Hartley 1997).
+    """Least squares over the eight numbers of a homography, in centred and scaled coordinates (Hartley 1997)."""
+    return _homography(_columns(query, reference))
 
-    Each place gives two rows: x y 1 0 0 0 -ux -uy = u, and 0 0 0 x y 1 -vx -vy = v; what follows are the blocks of their products."""
-    scale_q, scale_r = _normaliser(query), _normaliser(reference)
-    places = _homogeneous(query) @ scale_q.T
-    landed = _homogeneous(reference) @ scale_r[:2].T
-    moved_x, moved_y = places * landed[:, :1], places * landed[:, 1:]
+
+def inverted(matrix: Matrix) -> Matrix:
+    """The inverse of a 3 x 3 matrix, in closed form; LinAlgError where there is none."""
+    (a, b, c), (d, e, f), (g, h, i) = matrix.tolist()
+    across, down, deep = e * i - f * h, f * g - d * i, d * h - e * g
+    determinant = a * across + b * down + c * deep
+    if determinant == 0 or not math.isfinite(determinant):
+        raise np.linalg.LinAlgError("singular")
+    adjugate = np.array([across, c * h - b * i, b * f - c * e, down, a * i - c * g, c * d - a * f, deep, b * g - a * h, a * e - b * d])
+    inverse: Matrix = (adjugate / determinant).reshape(3, 3)
+    return inverse
+
+
+# Below, places are columns of x, y in the query and u, v in the reference: one product with itself has all the sums that a fit needs.
+
+
+def _columns(query: Matrix, reference: Matrix) -> Matrix:
+    return np.concatenate([query.T, reference.T]).astype(np.float64)
+
+
+def _similarity(places: Matrix) -> Matrix:
+    middle = places.sum(axis=1) / places.shape[1]
+    centred = places - middle[:, None]
+    xx, _, xu, xv, _, yy, yu, yv = (centred[:2] @ centred.T).ravel().tolist()
+    across, along = (xu + yv) / max(xx + yy, 1e-9), (xv - yu) / max(xx + yy, 1e-9)
+    return _mapped(across, -along, along, across, middle)
+
+
+def _affine(places: Matrix) -> Matrix:
+    middle = places.sum(axis=1) / places.shape[1]
+    centred = places - middle[:, None]
+    sums = centred[:2] @ centred.T
+    xx, xy, xu, xv, _, yy, yu, yv = sums.ravel().tolist()
+    determinant = xx * yy - xy * xy
+    if determinant < 1e-9 * xx * yy:
+        # Places on a line leave it open: the smallest solution.
+        (a, d), (b, e) = _solved(sums[:, :2], sums[:, 2:]).tolist()
+    else:
+        a, b = (xu * yy - yu * xy) / determinant, (yu * xx - xu * xy) / determinant
+        d, e = (xv * yy - yv * xy) / determinant, (yv * xx - xv * xy) / determinant
+    return _mapped(a, b, d, e, middle)
+
+
+def _homography(places: Matrix) -> Matrix:
+    """Each place gives two rows: x y 1 0 0 0 -ux -uy = u, and 0 0 0 x y 1 -vx -vy = v; what follows are the blocks of their products."""
+    middle = places.sum(axis=1) / places.shape[1]
+    centred = places - middle[:, None]
+    spread = np.abs(centred).sum(axis=1).tolist()
+    scale_q, scale_r = (2 * places.shape[1] / max(one + other, 1e-6) for one, other in (spread[:2], spread[2:]))
+    rows = np.ones((9, places.shape[1]))
+    np.multiply(centred[:2], scale_q, out=rows[:2])
+    np.multiply(centred[2:], scale_r, out=rows[7:])
+    np.multiply(rows[:2], rows[7], out=rows[3:5])
+    np.multiply(rows[:2], rows[8], out=rows[5:7])
+    sums = rows @ rows.T
     normal = np.zeros((8, 8))
-    normal[:3, :3] = normal[3:6, 3:6] = places.T @ places
-    normal[:3, 6:] = -(places.T @ moved_x[:, :2])
-    normal[3:6, 6:] = -(places.T @ moved_y[:, :2])
+    normal[:3, :3] = normal[3:6, 3:6] = sums[:3, :3]
+    normal[:3, 6:], normal[3:6, 6:] = -sums[:3, 3:5], -sums[:3, 5:7]
     normal[6:, :6] = normal[:6, 6:].T
-    normal[6:, 6:] = moved_x[:, :2].T @ moved_x[:, :2] + moved_y[:, :2].T @ moved_y[:, :2]
-    right = np.concatenate([*(places.T @ landed).T, -(moved_x[:, :2].T @ landed[:, 0] + moved_y[:, :2].T @ landed[:, 1])])
-    matrix = np.linalg.inv(scale_r) @ np.append(_solved(normal, right), 1.0).reshape(3, 3) @ scale_q
+    normal[6:, 6:] = sums[3:5, 3:5] + sums[5:7, 5:7]
+    right = np.concatenate([sums[:3, 7], sums[:3, 8], -(sums[3:5, 7] + sums[5:7, 8])])
+    # Of numbers that are centred and scaled: x y 1 to u v 1.
+    found = np.append(_solved(normal, right), 1.0).reshape(3, 3)
+    x, y, u, v = middle.tolist()
+    to_scaled = np.array([[scale_q, 0, -scale_q * x], [0, scale_q, -scale_q * y], [0, 0, 1]])
+    from_scaled = np.array([[1 / scale_r, 0, u], [0, 1 / scale_r, v], [0, 0, 1]])
+    matrix = from_scaled @ found @ to_scaled
     normalised: Matrix = matrix / matrix[2, 2]
     return normalised
-
-
-def _homogeneous(points: Matrix) -> Matrix:
-    rows = np.ones((len(points), 3))
-    rows[:, :2] = points
-    return rows
 
 
 def _solved(normal: Matrix, right: Matrix) -> Matrix:
@@ -136,20 +180,20 @@ def _solved(normal: Matrix, right: Matrix) -> Matrix:
     return solution
 
 
-def _normaliser(points: Matrix) -> Matrix:
-    middle = points.mean(axis=0)
-    scale = 1 / max(float(np.abs(points - middle).mean()), 1e-6)
-    return _matrix(np.eye(2) * scale, -scale * middle)
+def _mapped(a: float, b: float, d: float, e: float, middle: Matrix) -> Matrix:
+    """The affine matrix with this linear part that takes the middle of the query's places to that of the reference's."""
+    x, y, u, v = middle.tolist()
+    return np.array([[a, b, u - a * x - b * y], [d, e, v - d * x - e * y], [0.0, 0.0, 1.0]])
 
 
-def _matrix(linear: Matrix, offset: Matrix) -> Matrix:
-    matrix = np.eye(3)
-    matrix[:2, :2], matrix[:2, 2] = linear, offset
-    return matrix
-
-
-def _within(matrix: Matrix, query: Matrix, reference: Matrix, allowed_px: float) -> NDArray[np.intp]:
+def _within(matrix: Matrix, places: Matrix, allowed_px: float) -> NDArray[np.intp]:
     """Places that land near enough, measured in the smaller of the two pictures' pixels."""
-    across, down = (project(matrix, query) - reference).T
-    (a, b), (c, d) = matrix[:2, :2].tolist()
-    return np.flatnonzero(across * across + down * down < allowed_px * allowed_px * max(1.0, abs(a * d - b * c)))
+    (a, b, c), (d, e, f), (g, h, i) = matrix.tolist()
+    x, y, u, v = places
+    across, down = a * x + b * y + c, d * x + e * y + f
+    if g or h:
+        depth = g * x + h * y + i
+        depth[np.abs(depth) < 1e-9] = 1e-9
+        across, down = across / depth, down / depth
+    across, down = across - u, down - v
+    return np.flatnonzero(across * across + down * down < allowed_px * allowed_px * max(1.0, abs(a * e - b * d)))

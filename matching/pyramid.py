@@ -16,6 +16,8 @@ MAX_FRAME_PX: Final = 224
 """The finest at which two pictures are compared; letters of a page still differ at it."""
 GROUND_TOLERANCE: Final = 8
 MIN_GROUND_BORDER: Final = 0.8
+MIN_GROUND_CHANGE: Final = 16
+"""Grey levels from which on two plain grounds differ: one thing on white and on black is compared without them."""
 _SOFTENING_PX: Final = 0.8
 _MAX_LEVEL: Final = 6
 _WARP: Final = cv2.WARP_INVERSE_MAP
@@ -93,3 +95,11 @@ class Pyramid:
             half = max(1, (last.shape[1] + 1) // 2), max(1, (last.shape[0] + 1) // 2)
             self._levels.append(cv2.resize(last, half, interpolation=cv2.INTER_AREA))
         return self._levels[index]
+
+
+def two_grounds(one: Pyramid, two: Pyramid) -> tuple[float, float] | None:
+    """The plain greys around what the two show, where they differ."""
+    first, second = one.ground(), two.ground()
+    if first is None or second is None or abs(first - second) < MIN_GROUND_CHANGE:
+        return None
+    return first, second

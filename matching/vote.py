@@ -23,7 +23,8 @@ _PLACE_TOLERANCE_PX: Final = 6.0
 _PLACE_TOLERANCE_PER_PX: Final = 0.10
 # Voters nearer than this to each other say the same thing.
 _VOTER_CELL_PX: Final = 6.0
-_MIN_VOTES: Final = 4.0
+MIN_VOTES: Final = 4.0
+_MIN_WORTH_HALVING: Final = 200
 
 _Floats = NDArray[np.float32]
 
@@ -53,39 +54,45 @@ class Proposal:
 class Likeness:
     """How alike every code of one is to every code of the other: straight and in the mirror for the price of one.
 
-    The inner products are exact, see local_features."""
+    The inner products are exact, see local_features. Every second code of the query comes first: nearly always they say enough."""
 
     def __init__(self, query: Constellation, reference: Constellation) -> None:
         self._query, self._reference = query, reference
-        (even_1, odd_1), (even_2, odd_2) = query.halves, reference.halves
-        self._even: _Floats = even_1.T @ even_2
-        self._odd: _Floats = odd_1.T @ odd_2
-        # Each pair of values makes twice its product.
-        self._most: _Floats = np.multiply.outer(2 * query.lengths, reference.lengths)
+        self._parts: list[tuple[_Floats, _Floats, _Floats]] = []
+
+    @property
+    def is_large(self) -> bool:
+        """Whether half of it is much less work."""
+        return len(self._query) >= _MIN_WORTH_HALVING
 
     def cosines(self, *, mirrored: bool = False) -> _Floats:
         """`mirrored`: those of the query in the mirror."""
-        cosines: _Floats = self._even - self._odd if mirrored else self._even + self._odd
-        cosines /= self._most
+        cosines = np.empty((len(self._query), len(self._reference)), np.float32)
+        cosines[_order(len(self._query))] = self._cosines(2, mirrored=mirrored)
         return cosines
 
-    def nearest(self, *, mirrored: bool = False) -> Matches:
-        """One-to-one nearest neighbours that stand out from the second nearest; the query's places are then those in the mirror."""
+    def nearest(self, *, mirrored: bool = False, of_half: bool = False) -> Matches:
+        """One-to-one nearest neighbours that stand out from the second nearest; the query's places are then those in the mirror.
+
+        `of_half`: of every second feature of the query alone."""
         query, reference = self._query, self._reference
         if len(query) < 2 or len(reference) < 2:
             empty = np.zeros(0, np.float32)
             return Matches(np.zeros((0, 2), np.float32), np.zeros((0, 2), np.float32), empty, empty)
-        cosines = self.cosines(mirrored=mirrored)
+        cosines = self._cosines(1 if of_half else 2, mirrored=mirrored)
         best = cosines.argmax(axis=1)
-        first = cosines[np.arange(len(query)), best]
+        first = cosines[np.arange(len(cosines)), best]
         rows = np.flatnonzero((first == cosines.max(axis=0)[best]) & (first >= _MIN_COSINE))
-        rows = rows[np.sort(np.unique(best[rows], return_index=True)[1])]
+        # Where several are equally near to one place, the first.
+        taken = np.empty(len(reference), np.intp)
+        taken[best[rows[::-1]]] = rows[::-1]
+        rows = rows[taken[best[rows]] == rows]
         best, first = best[rows], first[rows]
         second = _best_elsewhere(cosines[rows], best, reference.points)
         ratio = np.sqrt(np.maximum(1 - first, 0) / np.maximum(1 - second, 1e-6))
         order = np.argsort(ratio, kind="stable")
         order = order[ratio[order] < _MAX_DISTANCE_RATIO][:_MAX_MATCHES]
-        rows, best = rows[order], best[order]
+        rows, best = _order(len(query))[rows[order]], best[order]
         points, angles = query.in_mirror if mirrored else (query.points, query.angles)
         return Matches(
             points[rows],
@@ -93,6 +100,33 @@ class Likeness:
             np.log(reference.scales[best] / query.scales[rows]),
             _wrapped(reference.angles[best] - angles[rows]),
         )
+
+    def _cosines(self, parts: int, *, mirrored: bool) -> _Floats:
+        """In the order of `_order`."""
+        combine = np.subtract if mirrored else np.add
+        while len(self._parts) < parts:
+            self._parts.append(self._products(slice(len(self._parts), None, 2)))
+        cosines = np.empty((sum(len(even) for even, _, _ in self._parts[:parts]), len(self._reference)), np.float32)
+        at = 0
+        for even, odd, most in self._parts[:parts]:
+            part = cosines[at : at + len(even)]
+            combine(even, odd, out=part)
+            part /= most
+            at += len(even)
+        return cosines
+
+    def _products(self, chosen: slice) -> tuple[_Floats, _Floats, _Floats]:
+        """Inner products of the sums and of the differences, and the most that both together can be."""
+        (even_1, odd_1), (even_2, odd_2) = self._query.halves, self._reference.halves
+        # Each pair of values makes twice its product.
+        most = np.multiply.outer(2 * self._query.lengths[chosen], self._reference.lengths)
+        return even_1[:, chosen].T @ even_2, odd_1[:, chosen].T @ odd_2, most
+
+
+def _order(count: int) -> NDArray[np.intp]:
+    """Every second, then the others."""
+    places = np.arange(count)
+    return np.concatenate([places[::2], places[1::2]])
 
 
 def nearest_matches(query: Constellation, reference: Constellation) -> Matches:
@@ -119,9 +153,9 @@ def cosine_similarities(query: Constellation, reference: Constellation) -> _Floa
     return Likeness(query, reference).cosines()
 
 
-def propose(matches: Matches, *, max_proposals: int) -> list[Proposal]:
+def propose(matches: Matches, *, max_proposals: int, min_votes: float = MIN_VOTES) -> list[Proposal]:
     """The transforms with the most votes; each takes its voters away before the next is sought."""
-    if len(matches) < _MIN_VOTES:
+    if len(matches) < min_votes:
         return []
     ballot = _ballot(matches)
     weights = _voter_weights(matches)
@@ -129,7 +163,7 @@ def propose(matches: Matches, *, max_proposals: int) -> list[Proposal]:
     while len(proposals) < max_proposals:
         votes = ballot @ weights
         elected = int(votes.argmax())
-        if votes[elected] < _MIN_VOTES:
+        if votes[elected] < min_votes:
             break
         voters = np.flatnonzero((ballot[elected] > 0) & (weights > 0))
         proposals.append(Proposal(_similarity(matches, elected), float(votes[elected]), voters))
@@ -163,9 +197,9 @@ def _voter_weights(matches: Matches) -> NDArray[np.float64]:
     """One over the number of matches in the same place, on the side where it is more crowded."""
     weights = np.ones(len(matches))
     for points in (matches.query_points, matches.reference_points):
-        cells = np.floor(points / _VOTER_CELL_PX).astype(np.int64)
-        _, inverse, counts = np.unique(cells[:, 0] * 100_003 + cells[:, 1], return_inverse=True, return_counts=True)
-        weights = np.minimum(weights, 1.0 / counts[inverse.reshape(-1)])
+        column, row = np.floor(points / _VOTER_CELL_PX).astype(np.int64).T
+        crowd = ((column[:, None] == column) & (row[:, None] == row)).sum(axis=1)
+        weights = np.minimum(weights, 1.0 / crowd)
     return weights
 
 

@@ -10,12 +10,13 @@ from typing import Final
 
 from image_svc.compare.description import describe
 from image_svc.compare.evidence import Finding, weigh, weigh_settled
+from image_svc.compare.first_look import MANY_INLIERS, FirstLook, Hope
 from image_svc.compare.proposals import Alignment, global_alignments, lay, local_alignments
 from image_svc.compare.second_look import MAX_BLURRED_PDQ_DISTANCE, look_again
 from image_svc.fingerprint import MIN_INFORMATION, MIN_PDQ_QUALITY, Detail, Outline, canonical_size, read_detail, read_outline
 from matching.alignment import rotation_degrees
 from matching.dense_check import check
-from matching.pyramid import Pyramid
+from matching.pyramid import Pyramid, two_grounds
 from matching.vote import Likeness
 from mesh.media import DETAIL, OUTLINE, Comparison
 
@@ -33,10 +34,6 @@ HOPELESS_EVIDENCE: Final = 0.20
 GLANCE_PX: Final = 80
 HOPELESS_AT_A_GLANCE: Final = 0.16
 """What turned out to be worth 0.4 began with 0.28 or more at a glance; nineteen of twenty of strangers' alignments with less than this."""
-MANY_INLIERS: Final = 30
-"""One thing before white and before black agrees in many features and hardly anywhere else, least of all at a glance."""
-MIN_GROUND_CHANGE: Final = 16
-"""Grey levels from which on two plain grounds differ: one thing on white and on black is compared without them."""
 MIN_CUT_OUT_COVERAGE: Final = 0.75
 """Of either: without the grounds only a shared silhouette tells the same thing from two things with the same sticker."""
 MAX_UPRIGHT_DEGREES: Final = 20.0
@@ -54,7 +51,11 @@ def compare(query_layers: Mapping[int, bytes], reference_layers: Mapping[int, by
     if not findings:
         if DETAIL not in one or DETAIL not in two:
             return None
-        findings = _find(first, second, read_detail(one[DETAIL]), read_detail(two[DETAIL]), mirrored_too=mirrored_too)
+        details = read_detail(one[DETAIL]), read_detail(two[DETAIL])
+        first_look = FirstLook(first, second, *details)
+        findings = _find(first, second, *details, first_look, mirrored_too=mirrored_too)
+        if not findings:
+            return Comparison(first_look.faint_score)
     return describe(findings, first, second, swapped=swapped)
 
 
@@ -82,46 +83,46 @@ def _settle(first: Outline, second: Outline, *, is_same: bool) -> list[Finding]:
     return [Finding(whole, proof, 1.0) if is_same else weigh_settled(whole, proof, min(first.information, second.information))]
 
 
-def _find(first: Outline, second: Outline, one: Detail, two: Detail, *, mirrored_too: bool) -> list[Finding]:
+def _find(first: Outline, second: Outline, one: Detail, two: Detail, first_look: FirstLook, *, mirrored_too: bool) -> list[Finding]:
     """What the two have in common, the weightiest first."""
     pdq_distance, information = _bits_apart(first.pdq, second.pdq), min(first.information, second.information)
 
-    def prove(alignments: list[Alignment], cut_out: tuple[Pyramid, Pyramid] | None = None) -> list[Finding]:
+    def prove(alignments: list[Alignment]) -> list[Finding]:
         if not mirrored_too:
             alignments = [a for a in alignments if abs(rotation_degrees(a.matrix)) <= MAX_UPRIGHT_DEGREES]
-        findings = (look(alignment, *(cut_out or (one.pyramid, two.pyramid))) for alignment in alignments)
-        return [finding for finding in findings if finding]
+        return [
+            finding
+            for alignment in alignments
+            if (hope := first_look.hope(alignment)) is not Hope.NONE and (finding := look(alignment, hope))
+        ]
 
-    def look(alignment: Alignment, one: Pyramid, two: Pyramid) -> Finding | None:
+    def look(alignment: Alignment, hope: Hope) -> Finding | None:
         """In full only where a glance leaves hope, as it does for few of strangers' alignments, or many features link two cut-outs."""
-        if alignment.inliers < MANY_INLIERS or not _two_grounds(one, two):
-            proof = check(one, two, alignment.matrix, max_frame_px=GLANCE_PX)
+        if hope is Hope.SOME and (alignment.inliers < MANY_INLIERS or not two_grounds(one.pyramid, two.pyramid)):
+            proof = check(one.pyramid, two.pyramid, alignment.matrix, max_frame_px=GLANCE_PX)
             finding = weigh(alignment, proof, pdq_distance, information) if proof else None
             if finding is None or finding.evidence < HOPELESS_AT_A_GLANCE:
                 return finding
+        return look_closely(alignment, one.pyramid, two.pyramid)
+
+    def look_closely(alignment: Alignment, one: Pyramid, two: Pyramid) -> Finding | None:
         proof = check(one, two, alignment.matrix)
         return weigh(alignment, proof, pdq_distance, information) if proof else None
 
     likeness = Likeness(one.features, two.features)
-    findings = prove(local_alignments(likeness, one.features.width, mirror=False))
+    findings = prove(local_alignments(likeness, one.features.width, mirror=False, is_hopeless=first_look.is_hopeless))
     if mirrored_too and all(finding.evidence < SURE_EVIDENCE for finding in findings):
-        findings += prove(local_alignments(likeness, one.features.width, mirror=True))
+        findings += prove(local_alignments(likeness, one.features.width, mirror=True, is_hopeless=first_look.is_hopeless))
     findings += prove(global_alignments(first, second, one, two, mirrored_too=mirrored_too))
     findings = look_again(findings, first, second, one, two, pdq_distance)
     findings.sort(key=_by_weight)
-    if findings and HOPELESS_EVIDENCE < findings[0].evidence < SURE_EVIDENCE and (grounds := _two_grounds(one.pyramid, two.pyramid)):
-        cut_outs = prove([findings[0].alignment], (one.pyramid.without_ground(grounds[0]), two.pyramid.without_ground(grounds[1])))
-        findings += [f for f in cut_outs if min(f.proof.query_coverage, f.proof.reference_coverage) >= MIN_CUT_OUT_COVERAGE]
-        findings.sort(key=_by_weight)
+    if findings and HOPELESS_EVIDENCE < findings[0].evidence < SURE_EVIDENCE and (grounds := two_grounds(one.pyramid, two.pyramid)):
+        cut_outs = one.pyramid.without_ground(grounds[0]), two.pyramid.without_ground(grounds[1])
+        bare = look_closely(findings[0].alignment, *cut_outs)
+        if bare and min(bare.proof.query_coverage, bare.proof.reference_coverage) >= MIN_CUT_OUT_COVERAGE:
+            findings.append(bare)
+            findings.sort(key=_by_weight)
     return findings
-
-
-def _two_grounds(one: Pyramid, two: Pyramid) -> tuple[float, float] | None:
-    """The plain greys around what the two show, where they differ."""
-    first, second = one.ground(), two.ground()
-    if first is None or second is None or abs(first - second) < MIN_GROUND_CHANGE:
-        return None
-    return first, second
 
 
 def _by_weight(finding: Finding) -> float:

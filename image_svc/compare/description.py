@@ -9,7 +9,7 @@ import numpy as np
 from image_svc.compare.evidence import CURVE, Finding
 from image_svc.compare.proposals import Alignment
 from image_svc.fingerprint import Outline, canonical_size
-from matching.alignment import Matrix, linear_part, project, rotation_degrees
+from matching.alignment import Matrix, inverted, linear_part, project, rotation_degrees
 from matching.windows import Floats
 from mesh.media import Box, Comparison, Coverage, Region, Transform
 
@@ -51,8 +51,8 @@ def _regions(findings: list[Finding], *, swapped: bool) -> tuple[Region, ...]:
 
 def _transform(alignment: Alignment, source: Outline, target: Outline, *, swapped: bool) -> Transform:
     """The alignment in pixels of the whole upright pictures."""
-    matrix = np.linalg.inv(alignment.matrix) if swapped else alignment.matrix
-    matrix = _from_canonical(target) @ matrix @ np.linalg.inv(_from_canonical(source))
+    matrix = inverted(alignment.matrix) if swapped else alignment.matrix
+    matrix = _from_canonical(target) @ matrix @ inverted(_from_canonical(source))
     matrix = matrix / matrix[2, 2]
     linear = linear_part(matrix, source.width / 2, source.height / 2)
     upright = linear @ np.diag([-1.0, 1.0]) if alignment.mirrored else linear
@@ -67,7 +67,7 @@ def _transform(alignment: Alignment, source: Outline, target: Outline, *, swappe
 
 def _crop(matrix: Matrix, source: Outline, target: Outline) -> Box | None:
     """The part of the source that the target shows; None where the perspective is too strong to say."""
-    backward = np.linalg.inv(matrix)
+    backward = inverted(matrix)
     corners = np.array([[0, 0], [target.width, 0], [target.width, target.height], [0, target.height]], np.float64)
     if (corners @ backward[2, :2] + backward[2, 2]).min() <= 0:
         return None

@@ -8,7 +8,7 @@ import pytest
 
 from matching.alignment import project
 from matching.local_features import extract
-from matching.vote import Matches, nearest_matches, propose
+from matching.vote import Likeness, Matches, nearest_matches, propose
 from tests.unit.matching.test_local_features import grey
 
 
@@ -68,3 +68,12 @@ def test_picture_and_its_turned_half_size_version_are_linked() -> None:
 def test_empty_constellation_matches_nothing() -> None:
     none = extract(np.zeros((50, 50), np.uint8), max_features=10)
     assert len(nearest_matches(none, extract(grey(4), max_features=50))) == 0
+
+
+def test_every_second_feature_elects_the_same_transform() -> None:
+    features = extract(grey(5), max_features=500)
+    likeness = Likeness(features, features)
+    half, whole = likeness.nearest(of_half=True), likeness.nearest()
+    assert 0.4 * len(features) < len(half) < 0.6 * len(features)
+    assert len(half) <= len(whole)
+    assert np.allclose(propose(half, max_proposals=1)[0].matrix, propose(whole, max_proposals=1)[0].matrix, atol=0.1)
