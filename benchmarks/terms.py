@@ -1,4 +1,4 @@
-"""How early terms alone put the original of a copy: the rank among all originals and strangers, by the number of shared terms.
+"""How early terms alone put the original of a copy: the rank among all originals and strangers, by the vote that a search takes.
 
 make terms MEDIA=folder, or: python -m benchmarks.terms
 """
@@ -6,7 +6,7 @@ make terms MEDIA=folder, or: python -m benchmarks.terms
 from __future__ import annotations
 
 import argparse
-from collections import Counter, defaultdict
+from collections import defaultdict
 from random import Random
 from typing import Final
 
@@ -14,6 +14,9 @@ import numpy as np
 
 from benchmarks import material
 from benchmarks.material import FAMILIES, compare, fingerprint
+from image_svc.matcher import search_terms
+from index_svc.blocks import Postings, of_asset
+from index_svc.voting import vote
 from matching.decision import is_match
 from mesh.media import Fingerprint
 from tests.edits import as_file
@@ -45,7 +48,7 @@ def main() -> None:
             for number, (picture, original, place) in enumerate(zip(chosen.pictures, originals, places, strict=True)):
                 copy = fingerprint(as_file(edit(picture, Random(f"{name} {number}"))))
                 if is_match("image", compare(original, copy).score):
-                    ranks.append(index.rank(copy, place))
+                    ranks.append(index.rank(search_terms(copy), place))
         show(family, ranks)
         whole += ranks
     show("all", whole)
@@ -71,9 +74,12 @@ class Index:
         return place
 
     def rank(self, query: Fingerprint, place: int) -> int:
-        """The rank of the asset at this place, the last among those that share as many terms."""
-        shared = Counter(holder for term in query.terms for holder in self._holders.get(term, ()))
-        return sum(count >= shared[place] for count in shared.values()) if place in shared else LAST
+        """The rank of the asset at this place, the last among those with as many votes."""
+        shared = [(term, holder) for term in query.terms for holder in self._holders.get(term, ())]
+        terms, holders = np.array(shared, np.int64).reshape(-1, 2).T
+        places, votes = vote(of_asset(0, query.terms, None), Postings(terms, holders, np.zeros_like(terms)))
+        own = votes[places == place]
+        return int((votes >= own[0]).sum()) if len(own) else LAST
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from matching.local_features import Constellation, extract, pack, unpack
 from matching.pyramid import Pyramid
-from matching.terms import code_terms, feature_terms
+from matching.terms import KEPT_FEATURES, code_terms, feature_terms
 from mesh.errors import FingerprintMismatch, InvalidRequest
 from stills import Picture
 
@@ -181,8 +181,17 @@ def read_detail(payload: bytes) -> Detail:
 
 def terms(outline_layer: bytes, detail_layer: bytes) -> tuple[int, ...]:
     """Integers that a copy of the picture is likely to share, mirrored or not; at most 400, rising."""
+    return _terms(outline_layer, detail_layer, max_features=KEPT_FEATURES)
+
+
+def search_terms(outline_layer: bytes, detail_layer: bytes) -> tuple[int, ...]:
+    """Those of every feature, at most 1,010: what is small in this picture may be large in the one that an index keeps."""
+    return _terms(outline_layer, detail_layer, max_features=MAX_FEATURES)
+
+
+def _terms(outline_layer: bytes, detail_layer: bytes, *, max_features: int) -> tuple[int, ...]:
     known = read_outline(outline_layer)
-    found = feature_terms(read_detail(detail_layer).features)
+    found = feature_terms(read_detail(detail_layer).features, max_features=max_features)
     if known.pdq_quality >= MIN_PDQ_QUALITY:
         found |= code_terms(known.pdq)
     return tuple(sorted(found))

@@ -15,6 +15,7 @@ import pdqhash
 from PIL import Image
 
 from image_svc import compare as pairwise
+from image_svc import fingerprint as fingerprinting
 from image_svc.fingerprint import ALGORITHM, CANONICAL_SIDE, VERSION, Canonical, canonical, detail, outline, read_outline, terms
 from mesh.errors import InvalidRequest
 from mesh.exact_hashes import exact_hashes
@@ -59,10 +60,10 @@ def explicit_hashes(path: str, known: Fingerprint) -> dict[str, str]:
 
 
 def search_terms(known: Fingerprint) -> Fingerprint:
-    """The fingerprint with what an index is asked for: the same as it keeps."""
+    """The fingerprint with what an index is asked for: more than it keeps."""
     if not known.layers.keys() >= {OUTLINE, DETAIL}:
         raise InvalidRequest("the fingerprint lacks a layer")
-    return replace(known, terms=terms(known.layers[OUTLINE], known.layers[DETAIL]))
+    return replace(known, terms=fingerprinting.search_terms(known.layers[OUTLINE], known.layers[DETAIL]))
 
 
 def warm_up() -> None:

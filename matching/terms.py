@@ -18,7 +18,7 @@ TERM_BITS: Final = 24
 FEATURE_TABLES: Final = 2
 """Each feature is filed twice, under different bits, so that one bit that flips does not lose it."""
 _ROW_STEPS: Final = 100
-_FEATURES: Final = 195
+KEPT_FEATURES: Final = 195
 """The largest: they outlive shrinking, blur and compression."""
 
 
@@ -52,9 +52,9 @@ _ROWS, _ODD = _basis()
 _SIDE: Final = (_ROWS * _ODD[:, None])[:TERM_BITS].sum(axis=0)
 
 
-def feature_terms(features: Constellation) -> set[int]:
+def feature_terms(features: Constellation, *, max_features: int = KEPT_FEATURES) -> set[int]:
     """At most two for each of the largest features, below FEATURE_TABLES << TERM_BITS."""
-    largest = np.argsort(-features.scales, kind="stable")[:_FEATURES]
+    largest = np.argsort(-features.scales, kind="stable")[:max_features]
     codes = features.codes[largest].astype(np.float32)
     values = codes @ _ROWS.T
     values[np.ix_(codes @ _SIDE < 0, _ODD)] *= -1
