@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import csv
 import io
 from collections.abc import AsyncIterator
 from typing import Final
 
-from aiohttp import BodyPartReader, web
-from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp import web
 
 from gateway import examples
 from gateway.access import Caller
 from gateway.bulk_client import BulkClient
 from gateway.bulk_schemas import ArchiveRequest, BulkBody, CsvForm, RowBody, RowListBody, RowQuery
+from gateway.form import Form, body, refuse_encoding
 from gateway.handlers import json_response, read_json_body
 from gateway.index_handlers import INDEX, idempotency_key
 from gateway.index_schemas import JobBody
@@ -163,39 +162,27 @@ ROUTES: Final = (
 )
 
 
-async def _sent_file(request: web.Request, patience_seconds: float) -> AsyncIterator[bytes]:
+async def _sent_file(request: web.Request, max_stall_seconds: float) -> AsyncIterator[bytes]:
     """The body, or the part of it that is called file, as it comes."""
-    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise UnsupportedContentType("the body must come without a content encoding")
+    refuse_encoding(request)
     if (request.charset or "utf-8").lower() not in ("utf-8", "utf8", "us-ascii"):
         raise UnsupportedContentType("the file must be UTF-8")
-    try:
-        async with asyncio.timeout(patience_seconds):
-            part = await _file_part(request)
-        while True:
-            async with asyncio.timeout(patience_seconds):
-                chunk = await (request.content.read(CHUNK_BYTES) if part is None else part.read_chunk(CHUNK_BYTES))
-            if not chunk:
-                return
-            yield bytes(chunk)
-    except TimeoutError as problem:
-        raise InvalidRequest(f"nothing of the body arrived for {patience_seconds:g} s") from problem
-    except (web.RequestPayloadError, ConnectionError) as problem:
-        raise InvalidRequest("the body did not arrive whole") from problem
-    except (ValueError, AssertionError, RuntimeError, HttpProcessingError) as problem:
-        raise InvalidRequest(f"the body is no well-formed {FORM}") from problem
-
-
-async def _file_part(request: web.Request) -> BodyPartReader | None:
-    """None: the body itself is the file."""
     if request.content_type == CSV:
-        return None
+        async for chunk in body(request, max_stall_seconds):
+            yield chunk
+        return
     if request.content_type != FORM:
         raise UnsupportedContentType(f"the body must be {CSV}, or {FORM} with the part file")
-    part = await (await request.multipart()).next()
-    if not isinstance(part, BodyPartReader) or part.name != "file" or "Content-Encoding" in part.headers:
-        raise InvalidRequest("the first part must be the file, named file", field="file")
-    return part
+    form, has_file = Form(request, max_stall_seconds), False
+    async for _, file in form.files({"file"}):
+        has_file = True
+        async for chunk in file:
+            yield chunk
+    if form.fields:
+        name = min(form.fields)[:64]
+        raise InvalidRequest(f"unknown field {name}", field=name)
+    if not has_file:
+        raise InvalidRequest("file must be given, as a part of the form", field="file")
 
 
 def _exported(row: RowBody) -> bytes:

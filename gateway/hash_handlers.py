@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any, Final
@@ -10,6 +9,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from gateway import examples
+from gateway.form import body
 from gateway.handlers import HEADERS, json_response
 from gateway.hash_client import HashClient
 from gateway.hash_rows import CSV, JSON_LINES, Lines, Row, RowReader, header, written
@@ -18,7 +18,7 @@ from gateway.index_schemas import ExportQuery, ImportBody, ImportQuery
 from gateway.routes import CALLER, SETTINGS, Handler, Key, Route
 from gateway.schemas import read_query
 from mesh import call
-from mesh.errors import FeatureDisabled, InvalidRequest, QuotaExceeded, UnsupportedContentType
+from mesh.errors import FeatureDisabled, QuotaExceeded, UnsupportedContentType
 from mesh.media import MediaType
 
 
@@ -65,20 +65,15 @@ async def export_hashes(request: web.Request) -> web.StreamResponse:
 
 async def _rows(request: web.Request, reader: RowReader, max_stall_seconds: float) -> AsyncIterator[Row]:
     lines = Lines()
-    while True:
-        try:
-            async with asyncio.timeout(max_stall_seconds):
-                chunk = await request.content.readany()
-        except TimeoutError as problem:
-            raise InvalidRequest(f"nothing of the body came for {max_stall_seconds:g} s") from problem
-        except (web.RequestPayloadError, ConnectionError) as problem:
-            raise InvalidRequest("the body did not arrive whole") from problem
-        for number, line in lines.feed(chunk) if chunk else lines.rest():
+    async for chunk in body(request, max_stall_seconds):
+        for number, line in lines.feed(chunk):
             row = reader.read(number, line)
             if row is not None:
                 yield row
-        if not chunk:
-            return
+    for number, line in lines.rest():
+        row = reader.read(number, line)
+        if row is not None:
+            yield row
 
 
 ROUTES: Final = (
