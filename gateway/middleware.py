@@ -51,7 +51,7 @@ async def watch(request: web.Request, handler: Handler) -> web.StreamResponse:
             # What was not read is not waited for either.
             response.force_close()
     response.headers.update(answer_fields(request, error))
-    if "Origin" in request.headers and carries_key(request.headers):
+    if _is_from_a_web_page(request) and carries_key(request.headers):
         response.headers["Warning"] = KEY_IN_BROWSER
         _log.warning("an API key came from a browser")
     if request.app[LEAVING].is_set():
@@ -59,6 +59,13 @@ async def watch(request: web.Request, handler: Handler) -> web.StreamResponse:
     resource = request.match_info.route.resource
     finish(response, request.method, resource.canonical if resource else "unknown", code, started)
     return response
+
+
+def _is_from_a_web_page(request: web.Request) -> bool:
+    """Whether a page that is not the gateway's own sent it: into that one its visitors type keys of theirs, and it holds none."""
+    origin = request.headers.get("Origin")
+    is_own = origin is not None and (origin.partition("://")[2] == request.host or request.headers.get("Sec-Fetch-Site") == "same-origin")
+    return origin is not None and not is_own
 
 
 def finish(response: web.StreamResponse, method: str, route: str, code: str, started: float) -> None:

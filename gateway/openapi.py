@@ -84,7 +84,7 @@ _ANSWER_HEADERS: Final[dict[str, Json]] = {
 }
 _BROWSER_HEADERS: Final[dict[str, Json]] = {
     "Warning": {
-        "description": "Where a key came with an `Origin`, from a web page: no secret any more.",
+        "description": "Where a key came with an `Origin`, from a web page (other than the playground): no secret any more.",
         "schema": {"type": "string"},
     },
 }

@@ -12,7 +12,18 @@ from typing import Final
 import uvloop
 from aiohttp import web
 
-from gateway import bulk_handlers, docs, handlers, hash_handlers, index_handlers, openapi, pair_handlers, upload_handlers, usage_handlers
+from gateway import (
+    bulk_handlers,
+    docs,
+    handlers,
+    hash_handlers,
+    index_handlers,
+    openapi,
+    pair_handlers,
+    playground,
+    upload_handlers,
+    usage_handlers,
+)
 from gateway.access import Access
 from gateway.admission import Admission
 from gateway.client_address import ClientAddresses
@@ -23,6 +34,7 @@ from gateway.handlers import LEAVING, MESH
 from gateway.index_handlers import INDEX
 from gateway.marketplace import MIN_SECRET_CHARACTERS, Marketplace, read_plans
 from gateway.middleware import watch
+from gateway.playground import PLAYGROUND, Playground
 from gateway.rate_limits import Rate, RateLimits
 from gateway.routes import ADMISSION, SETTINGS, Route, add_routes
 from gateway.schemas import MAX_BODY_BYTES
@@ -42,6 +54,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *hash_handlers.ROUTES,
     *usage_handlers.ROUTES,
     *docs.ROUTES,
+    *playground.ROUTES,
 )
 
 
@@ -51,8 +64,10 @@ def build(settings: Settings) -> web.Application:
     app[LEAVING] = asyncio.Event()
     rates, addresses = _limits(settings)
     app.cleanup_ctx.append(partial(_open_mesh, rates=rates, addresses=addresses, marketplace=_marketplace(settings)))
-    app[DOCUMENT] = openapi.document(ROUTES, settings)
-    add_routes(app.router, ROUTES)
+    app[PLAYGROUND] = Playground.read()
+    routes = ROUTES if settings.playground else tuple(route for route in ROUTES if route not in playground.ROUTES)
+    app[DOCUMENT] = openapi.document(routes, settings)
+    add_routes(app.router, routes)
     return app
 
 

@@ -33,6 +33,8 @@ class Settings(MeshSettings, frozen=True, kw_only=True):
     rapidapi_proxy_secrets: tuple[str, ...] = ()
     # Its subscriptions as plans of ours (BASIC=free,PRO=business); another one counts as free.
     rapidapi_plans: tuple[str, ...] = ()
+    # On: / is a page to try the mesh on.
+    playground: bool = True
     # Networks (CIDR) whose X-Forwarded-For says who the client is.
     gateway_trusted_proxies: tuple[str, ...] = ()
     # A Redis that several gateways count on together; empty: each in its own memory.

@@ -106,3 +106,14 @@ async def test_key_from_a_web_page_is_warned_of_and_no_origin_is_allowed(mesh: R
             assert "Warning" not in answer.headers
         async with session.get(path, headers={"X-API-Key": project.key}) as answer:
             assert "Warning" not in answer.headers
+
+
+async def test_key_that_is_typed_into_the_gateways_own_page_is_not_warned_of(mesh: RunningMesh, project: Project) -> None:
+    key = {"X-API-Key": project.key}
+    async with gateway(mesh) as session:
+        async with session.get("/v1/assets", headers={**key, "Host": "mesh.example", "Origin": "https://mesh.example"}) as answer:
+            assert "Warning" not in answer.headers
+        async with session.get("/v1/assets", headers={**key, "Origin": "https://mesh.example", "Sec-Fetch-Site": "same-origin"}) as answer:
+            assert "Warning" not in answer.headers
+        async with session.get("/v1/assets", headers={**key, "Origin": "https://shop.example", "Sec-Fetch-Site": "same-site"}) as answer:
+            assert "Warning" in answer.headers

@@ -1,0 +1,32 @@
+// What a search found, the best first.
+
+import { element } from "./elements.js";
+import { milliseconds, percent, score, span } from "./words.js";
+
+export function hitsCard(body) {
+  const { results } = body;
+  const title = results.length ? `${results.length}${body.next_cursor ? " or more" : ""} found` : "Nothing found";
+  return element(
+    "section",
+    { class: `card hits ${results.length ? "is-match" : "is-other"}` },
+    element("h2", { tabindex: "-1", text: title }),
+    element("p", { class: "note", text: `${milliseconds(body.processing_time_ms)}${results.length ? "" : " · Nothing in the library reaches the threshold. A lower one shows what comes close."}` }),
+    results.length ? element("ol", {}, ...results.map(hit)) : null,
+  );
+}
+
+function hit(found) {
+  const bar = element("span", { class: "bar", "aria-hidden": "true" }, element("span"));
+  bar.firstChild.style.inlineSize = `${found.similarity * 100}%`;
+  const facts = [`confidence ${found.confidence}`];
+  if (found.collection) facts.push(`in ${found.collection}`);
+  if (found.coverage !== null && found.coverage !== undefined) facts.push(`${percent(found.coverage)} of the query`);
+  for (const segment of found.matched_segments.slice(0, 3)) facts.push(`${span(segment.source_start, segment.source_end)} of it is ${span(segment.target_start, segment.target_end)}`);
+  const metadata = Object.keys(found.metadata ?? {}).length ? JSON.stringify(found.metadata) : "";
+  return element(
+    "li",
+    {},
+    element("div", { class: "what" }, element("b", { text: found.name ?? "without a name" }), element("span", { class: "note", text: facts.join(" · ") }), metadata ? element("code", { text: metadata }) : null, element("code", { class: "note", text: found.asset_id })),
+    element("p", { class: "similarity" }, element("b", { class: "number", text: score(found.similarity) }), bar),
+  );
+}

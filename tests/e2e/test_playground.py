@@ -1,0 +1,422 @@
+"""The playground as its users meet it: in a real browser, which is to reach nothing but the gateway and to complain of nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, Final, cast
+
+import numpy as np
+import pytest
+from aiohttp import web
+from PIL import Image
+
+from tests import films, sounds
+from tests.index_client import new_project
+from tests.origin import Origin
+from tests.pictures import encoded, photo
+from tests.running_mesh import RunningMesh
+
+pytest.importorskip("playwright.sync_api", reason="the browser tests need playwright from the group dev")
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, FilePayload, Locator, Page, expect, sync_playwright
+
+CHROMIUM: Final = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="the browser tests need a Chromium: apt-get install chromium")
+
+MAX_TRANSFER_BYTES: Final = 400_000
+ANSWERED_MS: Final = 60_000
+PHONE: Final = {"width": 390, "height": 844}
+NARROW: Final = {"width": 320, "height": 640}
+DESK: Final = {"width": 1180, "height": 900}
+
+SCENE: Final = Image.fromarray(photo(1))
+PHOTO: Final = encoded(SCENE, "JPEG")
+COPY: Final = encoded(SCENE.transpose(Image.Transpose.FLIP_LEFT_RIGHT).crop((80, 60, 560, 420)), "WEBP")
+OTHER: Final = encoded(photo(2), "JPEG")
+
+Visit = Callable[..., Page]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    # Its own sandbox does not run under root, which is what containers have.
+    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def visit(browser: Browser, mesh: RunningMesh) -> Iterator[Visit]:
+    """Opens the playground. Afterwards: nothing was asked of another host, no script failed, no policy was broken."""
+    reached: list[str] = []
+    complaints: list[str] = []
+    contexts = []
+
+    def heard(kind: str, text: str) -> None:
+        # An answer that is not 2xx is what some tests are about.
+        if kind in ("error", "warning") and "status of" not in text:
+            complaints.append(text)
+
+    def opened(path: str = "/", *, at: RunningMesh = mesh, size: dict[str, int] = DESK, scheme: Any = "light") -> Page:
+        context = browser.new_context(viewport=cast(Any, size), color_scheme=scheme, reduced_motion="reduce")
+        contexts.append(context)
+        context.on("request", lambda request: reached.append(request.url))
+        page = context.new_page()
+        page.on("console", lambda message: heard(message.type, message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        origins.add(f"http://127.0.0.1:{at.port}/")
+        page.goto(f"http://127.0.0.1:{at.port}{path}")
+        page.wait_for_function("document.querySelector('#panel-image .limits').textContent")
+        return page
+
+    origins: set[str] = set()
+    yield opened
+    for context in contexts:
+        context.close()
+    assert not complaints
+    assert reached
+    assert [url for url in reached if not url.startswith(("blob:", "data:", *origins))] == []
+
+
+def payload(name: str, content: bytes, kind: str) -> FilePayload:
+    return FilePayload(name=name, mimeType=kind, buffer=content)
+
+
+def give(page: Page, medium: str, *files: FilePayload) -> None:
+    page.click(f"#tab-{medium}")
+    for index, file in enumerate(files):
+        page.locator(f"#panel-{medium} input[type=file]").nth(index).set_input_files(file)
+
+
+def compare(page: Page, medium: str, *files: FilePayload) -> Locator:
+    """The outcome, once it is there."""
+    give(page, medium, *files)
+    page.click(f"#panel-{medium} button[type=submit]")
+    outcome = page.locator(f"#panel-{medium} .outcome")
+    outcome.locator(".verdict, .wrong").wait_for(timeout=ANSWERED_MS)
+    return outcome
+
+
+def compare_addresses(page: Page, medium: str, source: str, target: str) -> Locator:
+    fields = page.locator(f"#panel-{medium} input[type=url]")
+    fields.nth(0).fill(source)
+    fields.nth(1).fill(target)
+    return compare(page, medium)
+
+
+def answer_of(outcome: Locator) -> Any:
+    return json.loads(outcome.locator("pre").first.inner_text())
+
+
+def colours(canvas: Locator) -> int:
+    """How many different ones are on it."""
+    script = """canvas => {
+        const pixels = new Uint32Array(canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.buffer);
+        return new Set(pixels).size;
+    }"""
+    return int(canvas.evaluate(script))
+
+
+PICTURES: Final = (payload("photo.jpg", PHOTO, "image/jpeg"), payload("copy.webp", COPY, "image/webp"))
+
+
+def film_files() -> tuple[FilePayload, FilePayload]:
+    film, other = films.Film(5, 8.0), films.Film(6, 4.0)
+    parts = films.Montage((films.Cut(film, 4.0, 4.0), films.Cut(other, 0.0, 3.0), films.Cut(film, 0.0, 4.0)))
+    return payload("film.webm", films.encoded(film, "webm"), "video/webm"), payload("parts.mp4", films.encoded(parts), "video/mp4")
+
+
+def sound_files() -> tuple[FilePayload, FilePayload]:
+    original = sounds.music(3, 24.0)
+    part = np.concatenate([sounds.cut(original, 12.0, 9.0), sounds.music(9, 4.0)])
+    return (
+        payload("song.flac", sounds.encoded(original, "flac"), "audio/flac"),
+        payload("part.mp3", sounds.encoded(part, "mp3"), "audio/mpeg"),
+    )
+
+
+def test_two_pictures_show_verdict_regions_outline_and_answer(visit: Visit) -> None:
+    outcome = compare(visit(), "image", *PICTURES)
+    answer = answer_of(outcome)
+    assert answer["match"] is True
+    expect(outcome.get_by_role("heading", name="Match", exact=True)).to_be_visible()
+    expect(outcome.locator(".verdict")).to_contain_text("mirrored")
+    region = answer["regions"][0]["source"]
+    frame = outcome.locator(".picture").first
+    drawn, whole = frame.locator(".region").first.bounding_box(), frame.bounding_box()
+    assert drawn is not None and whole is not None
+    assert (drawn["x"] - whole["x"]) / whole["width"] == pytest.approx(region["x"], abs=0.02)
+    assert drawn["width"] / whole["width"] == pytest.approx(region["width"], abs=0.02)
+    # The copy's frame in the photo: its left edge is the photo's right one, for it was mirrored.
+    points = outcome.locator("polygon:not(.halo)").first.get_attribute("points") or ""
+    corners = [tuple(float(value) for value in point.split(",")) for point in points.split()]
+    assert corners[0] == pytest.approx((560, 60), abs=6)
+    assert corners[2] == pytest.approx((80, 420), abs=6)
+
+
+def test_profiles_are_shown_with_what_they_would_decide(visit: Visit, mesh: RunningMesh) -> None:
+    outcome = compare(visit(), "image", *PICTURES)
+    score = answer_of(outcome)["similarity_score"]
+    for name, cutoff in mesh.get("/config").json["media"]["image"]["profiles"].items():
+        row = outcome.get_by_role("row").filter(has_text=name)
+        expect(row).to_contain_text(str(cutoff))
+        expect(row.locator(".pill")).to_have_text("match" if score >= cutoff else "no match")
+
+
+def test_own_threshold_decides(visit: Visit) -> None:
+    page = visit()
+    page.locator("#panel-image summary").click()
+    page.get_by_label("Threshold").first.fill("1")
+    outcome = compare(page, "image", *PICTURES)
+    expect(outcome.get_by_role("heading", name="No match", exact=True)).to_be_visible()
+    expect(outcome.get_by_role("row").filter(has_text="your threshold")).to_contain_text("no match")
+
+
+def test_source_can_be_laid_over_the_target(visit: Visit) -> None:
+    outcome = compare(visit(), "image", *PICTURES)
+    outcome.get_by_text("Lay the source over the target").click()
+    laid = outcome.locator(".laid")
+    laid.wait_for()
+    below, above = laid.locator("img").first.bounding_box(), laid.locator(".above").bounding_box()
+    assert below is not None and above is not None
+    # The photo is a third wider than what the copy shows of it.
+    assert above["width"] / below["width"] == pytest.approx(640 / 480, rel=0.03)
+    laid.locator("xpath=..").get_by_role("slider").fill("0")
+    expect(laid.locator(".above")).to_have_css("opacity", "0")
+
+
+def test_two_files_dropped_at_once_fill_both_sides(visit: Visit) -> None:
+    page = visit()
+    script = """files => {
+        const dropped = new DataTransfer();
+        for (const [name, bytes] of files) dropped.items.add(new File([new Uint8Array(bytes)], name, { type: "image/jpeg" }));
+        const drop = new DragEvent("drop", { dataTransfer: dropped, bubbles: true, cancelable: true });
+        document.querySelector("#panel-image .slot").dispatchEvent(drop);
+    }"""
+    page.evaluate(script, [["one.jpg", list(PHOTO)], ["two.jpg", list(OTHER)]])
+    expect(page.locator("#panel-image .file")).to_have_text(
+        [f"one.jpg · {round(len(PHOTO) / 1024)} kB", f"two.jpg · {round(len(OTHER) / 1024)} kB"]
+    )
+    assert answer_of(compare(page, "image"))["match"] is False
+    expect(page.locator("#panel-image .outcome")).to_contain_text("No region of one was found in the other")
+
+
+def test_films_show_frames_and_joined_segments(visit: Visit) -> None:
+    outcome = compare(visit(), "video", *film_files())
+    segments = answer_of(outcome)["matched_segments"]
+    assert len(segments) == 2
+    expect(outcome.locator(".joins path")).to_have_count(2)
+    expect(outcome.locator("td canvas:visible")).to_have_count(4)
+    for canvas in (*outcome.locator(".strip canvas").all(), *outcome.locator("td canvas").all()):
+        expect(canvas).to_be_visible()
+        canvas.page.wait_for_function("canvas => canvas.width > 0", arg=canvas.element_handle())
+        assert colours(canvas) > 50
+
+
+def test_sounds_show_waveforms_and_joined_segments(visit: Visit) -> None:
+    outcome = compare(visit(), "audio", *sound_files())
+    assert answer_of(outcome)["matched_segments"]
+    expect(outcome.locator(".joins path")).to_have_count(len(answer_of(outcome)["matched_segments"]))
+    expect(outcome.locator(".caption")).to_have_text(["Source 0:24.0", "Target 0:13.0"], timeout=10_000)
+    for canvas in outcome.locator(".strip canvas").all():
+        assert colours(canvas) >= 2
+    lanes = [lane.bounding_box() for lane in outcome.locator(".strip canvas").all()]
+    assert lanes[0] is not None and lanes[1] is not None
+    assert lanes[1]["width"] / lanes[0]["width"] == pytest.approx(13 / 24, rel=0.03)
+
+
+def test_what_the_browser_cannot_show_is_still_compared(visit: Visit) -> None:
+    heic = payload("photo.heic", encoded(SCENE, "HEIF"), "image/heic")
+    outcome = compare(visit(), "image", PICTURES[0], heic)
+    assert answer_of(outcome)["match"] is True
+    expect(outcome.locator(".pair")).to_contain_text("Target: this browser cannot show it")
+    expect(outcome.locator(".is-blank .region")).to_have_count(1)
+
+
+def test_addresses_are_compared_unseen_and_come_back_with_the_link(visit: Visit, origin: Origin) -> None:
+    page = visit()
+    source, target = origin.serve("play/photo.jpg", PHOTO), origin.serve("play/copy.webp", COPY)
+    outcome = compare_addresses(page, "image", source, target)
+    assert answer_of(outcome)["match"] is True
+    expect(outcome.locator(".is-blank")).to_have_count(2)
+    again = visit(page.url.removeprefix(page.url.split("/#")[0]))
+    assert [field.input_value() for field in again.locator("#panel-image input[type=url]").all()] == [source, target]
+
+
+def test_wrong_address_is_told_where_it_stands_and_what_to_do(visit: Visit, origin: Origin) -> None:
+    page = visit()
+    outcome = compare_addresses(page, "image", origin.serve("play/photo.jpg", PHOTO), "http://10.0.0.1/copy.jpg")
+    expect(outcome.get_by_role("alert")).to_contain_text("The target points at an address or port that is not public.")
+    expect(outcome.locator(".ids")).to_contain_text("invalid_url")
+    fields = page.locator("#panel-image input[type=url]")
+    expect(fields.nth(1)).to_have_attribute("aria-invalid", "true")
+    expect(fields.nth(0)).not_to_have_attribute("aria-invalid", "true")
+    expect(outcome.get_by_role("heading")).to_be_focused()
+
+
+def test_too_large_a_file_is_not_sent(visit: Visit) -> None:
+    page = visit()
+    posts: list[str] = []
+    page.on("request", lambda request: posts.append(request.url) if request.method == "POST" else None)
+    give(page, "image", PICTURES[0], payload("large.jpg", bytes(15 * 1024 * 1024 + 1), "image/jpeg"))
+    page.click("#panel-image button[type=submit]")
+    expect(page.locator("#panel-image .problem").nth(1)).to_contain_text("at most 15 MB")
+    assert not posts
+
+
+def test_name_of_a_file_is_text(visit: Visit) -> None:
+    page = visit()
+    give(page, "image", payload("<img src=x onerror=alert(1)>.jpg", PHOTO, "image/jpeg"))
+    expect(page.locator("#panel-image .file").first).to_contain_text("<img src=x onerror=alert(1)>.jpg")
+    expect(page.locator("#panel-image .chosen img")).to_have_count(0)
+
+
+def test_work_is_seen_and_can_be_stopped(visit: Visit, origin: Origin) -> None:
+    page = visit()
+
+    released = threading.Event()
+
+    async def stalled(request: web.Request) -> web.Response:
+        await asyncio.to_thread(released.wait, 60)
+        return web.Response()
+
+    fields = page.locator("#panel-image input[type=url]")
+    fields.nth(0).fill(origin.respond("play/slow.jpg", stalled))
+    fields.nth(1).fill(origin.serve("play/photo.jpg", PHOTO))
+    page.click("#panel-image button[type=submit]")
+    expect(page.locator("#announcer")).to_have_text("Comparing")
+    expect(page.get_by_role("progressbar")).to_be_visible()
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.locator("#announcer")).to_have_text("Cancelled.")
+    expect(page.get_by_role("progressbar")).to_have_count(0)
+    released.set()
+
+
+def test_keyboard_alone_is_enough(visit: Visit, origin: Origin) -> None:
+    page = visit()
+    page.locator("#tab-image").focus()
+    for key, tab in (("ArrowRight", "video"), ("End", "search"), ("ArrowRight", "image")):
+        page.keyboard.press(key)
+        expect(page.locator(f"#tab-{tab}")).to_be_focused()
+        expect(page.locator(f"#panel-{tab}")).to_be_visible()
+    page.keyboard.press("Tab")
+    expect(page.locator("#panel-image input[type=file]").first).to_be_focused()
+    page.keyboard.press("Tab")
+    page.keyboard.type(origin.serve("play/photo.jpg", PHOTO))
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    page.keyboard.type(origin.serve("play/copy.webp", COPY))
+    page.keyboard.press("Enter")
+    page.locator(".verdict").wait_for(timeout=ANSWERED_MS)
+    expect(page.locator("#announcer")).to_contain_text("Match. Similarity")
+
+
+def test_search_asks_for_a_key_and_keeps_it_in_memory_alone(visit: Visit, mesh: RunningMesh, origin: Origin) -> None:
+    project = new_project(mesh)
+    project.index(origin.serve("play/photo.jpg", PHOTO), name="the <b>photo</b>", metadata={"by": "ann"})
+    page = visit()
+    sent: list[dict[str, str]] = []
+    page.on("request", lambda request: sent.append(request.headers) if "/v1/search/" in request.url else None)
+    page.click("#tab-search")
+    page.locator("#panel-search input[type=url]").fill(origin.serve("play/copy.webp", COPY))
+    page.click("#panel-search button[type=submit]")
+    expect(page.get_by_label("API key")).to_be_focused()
+    assert not sent
+    page.get_by_label("API key").fill(project.key)
+    page.keyboard.press("Enter")
+    expect(page.locator(".hits li")).to_contain_text("the <b>photo</b>", timeout=ANSWERED_MS)
+    assert [headers["authorization"] for headers in sent] == [f"Bearer {project.key}"]
+    kept = page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie, location.href])")
+    assert kept.startswith('[{},{},"",')
+    assert project.key not in kept
+    assert project.key not in page.locator("#panel-search .outcome").inner_text()
+    page.get_by_role("button", name="Clear").last.click()
+    page.locator("#panel-search input[type=file]").set_input_files(PICTURES[1])
+    page.click("#panel-search button[type=submit]")
+    expect(page.locator(".hits li")).to_contain_text("the <b>photo</b>", timeout=ANSWERED_MS)
+
+
+def test_wrong_key_is_told_at_the_key(visit: Visit, origin: Origin) -> None:
+    page = visit()
+    page.click("#tab-search")
+    page.get_by_label("API key").fill("mm_live_wrong")
+    page.locator("#panel-search input[type=url]").fill(origin.serve("play/photo.jpg", PHOTO))
+    page.click("#panel-search button[type=submit]")
+    expect(page.locator("#key-note")).to_contain_text("does not know this key", timeout=ANSWERED_MS)
+    expect(page.get_by_label("API key")).to_be_focused()
+
+
+def test_page_is_small_and_comes_once(visit: Visit) -> None:
+    page = visit()
+    script = """() => {
+        const loaded = [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")];
+        return loaded.map(entry => [entry.name, entry.transferSize]);
+    }"""
+    first = dict(page.evaluate(script))
+    assert 10_000 < sum(first.values()) < MAX_TRANSFER_BYTES
+    page.reload()
+    page.wait_for_function("document.querySelector('#panel-image .limits').textContent")
+    again = dict(page.evaluate(script))
+    assert [name for name, size in again.items() if size and "/playground/" in name] == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("state", ["empty", "pictures", "films", "sounds", "error", "search"])
+def test_axe_finds_nothing(visit: Visit, origin: Origin, scheme: str, state: str) -> None:
+    page = visit(size=PHONE if scheme == "dark" else DESK, scheme=scheme)
+    match state:
+        case "pictures":
+            page.locator("#panel-image summary").click()
+            compare(page, "image", *PICTURES).get_by_text("Lay the source over the target").click()
+        case "films":
+            expect(compare(page, "video", *film_files()).locator("td canvas:visible")).to_have_count(4)
+        case "sounds":
+            compare(page, "audio", *sound_files())
+        case "error":
+            compare_addresses(page, "image", "http://10.0.0.1/a.jpg", "http://10.0.0.1/b.jpg")
+        case "search":
+            page.click("#tab-search")
+            page.locator("#panel-search button[type=submit]").click()
+    found = Axe().run(page).response["violations"]
+    assert [(each["id"], [node["target"] for node in each["nodes"]]) for each in found] == []
+
+
+def test_nothing_is_wider_than_a_small_phone(visit: Visit) -> None:
+    page = visit(size=NARROW)
+    for medium, files in (("image", PICTURES), ("audio", sound_files()), ("video", film_files())):
+        compare(page, medium, *files)
+        assert page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"]
+    page.click("#tab-search")
+    assert page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"]
+
+
+def test_addresses_are_shown_where_that_is_asked_for(browser: Browser, mesh: RunningMesh, origin: Origin) -> None:
+    source, target = origin.serve("play/photo.jpg", PHOTO), origin.serve("play/copy.webp", COPY)
+    page = browser.new_page()
+    page.goto(f"http://127.0.0.1:{mesh.port}/#source={source}&target={target}")
+    page.get_by_label("Show what is given by address").check()
+    page.wait_for_url("**/?previews=on#*")
+    expect(page.locator("#panel-image input[type=url]").first).to_have_value(source)
+    outcome = compare(page, "image")
+    expect(outcome.locator(".pair img")).to_have_count(2)
+    assert outcome.locator(".pair img").first.evaluate("image => image.naturalWidth") == 640
+    page.close()
+
+
+def test_with_auth_on_a_pair_asks_for_a_key(visit: Visit, tmp_path_factory: pytest.TempPathFactory) -> None:
+    with RunningMesh(tmp_path_factory.mktemp("guarded"), AUTH="on", VIDEO_ADDRESS="", AUDIO_ADDRESS="") as guarded:
+        page = visit(at=guarded)
+        expect(page.get_by_label("API key")).to_be_visible()
+        give(page, "image", *PICTURES)
+        page.click("#panel-image button[type=submit]")
+        expect(page.get_by_role("alert")).to_contain_text("An API key is needed", timeout=ANSWERED_MS)
+        page.get_by_label("API key").fill(new_project(guarded).key)
+        page.keyboard.press("Enter")
+        expect(page.locator(".verdict")).to_be_visible(timeout=ANSWERED_MS)
