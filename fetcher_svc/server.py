@@ -59,7 +59,7 @@ def build(settings: Settings) -> Service:
 
     async def probe(path: MediaPath, content_type: str, media_type: MediaType) -> float:
         deadline = time.monotonic() + call.remaining_seconds()
-        return await workers.run(probe_duration, path, content_type, media_type, timeout_seconds=PROBE_SECONDS, deadline=deadline)
+        return await workers.run(probe_duration, path, content_type, media_type, cpu_seconds=PROBE_SECONDS, deadline=deadline)
 
     origin = Origin(policy, resolver, patience, settings.fetcher_max_fetches_per_host)
     fetcher = Fetcher(origin, probe, patience, settings.fetcher_max_fetches, settings.fetcher_max_held_bytes, settings.archive_max_bytes)

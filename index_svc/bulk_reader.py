@@ -129,7 +129,7 @@ class BulkReader:
             if job.sha256 not in (None, archive.sha256):
                 raise FetchFailed("holds other bytes than when it was first read")
             limits = self._max_entries, self._max_unpacked_bytes
-            entries, manifest = await self._workers.run(read_directory, archive.path, *limits, timeout_seconds=_DIRECTORY_SECONDS)
+            entries, manifest = await self._workers.run(read_directory, archive.path, *limits, cpu_seconds=_DIRECTORY_SECONDS)
             found = items(manifest, entries, Permit(job.allowed, job.features), self._max_entries)
             async with self._database.transaction() as connection:
                 await store.note_archive(connection, job, archive.sha256, len(found))
@@ -192,7 +192,7 @@ class BulkReader:
     ) -> None:
         identity, digest, chunks = uuid4(), hashlib.sha256(), itertools.count()
         for start in range(0, max(1, entry.size_bytes), _PART_BYTES):
-            part = await self._workers.run(read_part, archive.path, entry, start, _PART_BYTES, timeout_seconds=_PART_SECONDS)
+            part = await self._workers.run(read_part, archive.path, entry, start, _PART_BYTES, cpu_seconds=_PART_SECONDS)
             if not start:
                 await media_store.begin_media(connection, identity, job.project, _recognized(part, medium))
             digest.update(part)

@@ -41,7 +41,7 @@ WORKERS_BUSY = Gauge("mediamesh_workers_busy", "Tasks that are running.", ["medi
 WORKERS_WAITED_FOR = Gauge("mediamesh_tasks_waiting", "Tasks that wait for a worker.", ["media_type"])
 
 TASK_SECONDS: Final = 20.0
-"""A file that takes a worker longer than this is not an honest one."""
+"""Of a processor: a file that takes a worker more than this is not an honest one."""
 
 
 @dataclass(frozen=True)
@@ -191,7 +191,7 @@ class Matcher:
             raise Internal() from problem
 
     async def _run(self, function: Callable[[*Arguments], Outcome], *arguments: *Arguments) -> Outcome:
-        return await self._workers.run(function, *arguments, timeout_seconds=TASK_SECONDS, deadline=call.deadline())
+        return await self._workers.run(function, *arguments, cpu_seconds=TASK_SECONDS, deadline=call.deadline())
 
     def _check_kind(self, fingerprint: Fingerprint) -> None:
         room = self._room

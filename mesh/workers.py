@@ -41,6 +41,12 @@ LOADABLE = {
 }
 """What a reply may hold beside plain values and classes of our own."""
 
+WALL_SECONDS_PER_CPU_SECOND = 6.0
+"""What a task without a deadline may wait for the processor, or for whatever else it hangs on."""
+
+SOONEST_LOOK_SECONDS = 0.01
+"""Before the clock of a worker is read again."""
+
 BIRTH_SECONDS = 10.0
 """It takes milliseconds; a process that is stopped gives none, and says nothing."""
 
@@ -104,23 +110,24 @@ class WorkerPool:
         self,
         function: Callable[[*Arguments], T],
         *arguments: *Arguments,
-        timeout_seconds: float,
+        cpu_seconds: float,
         deadline: float | None = None,
     ) -> T:
-        """`timeout_seconds` is what this task may take once it runs: beyond, its media are to blame. `deadline`, a time of
-        time.monotonic(), is the caller's. The path of a MediaFile, anywhere in the arguments, can be opened by the function."""
+        """`cpu_seconds` is what this task may take of a processor: beyond, its media are to blame. `deadline`, a time of
+        time.monotonic(), is the caller's: a busy machine is not. The path of a MediaFile, anywhere in the arguments, can be opened by
+        the function."""
         if self.running + self.waiting >= self.workers + self.max_waiting:
             raise Overloaded(
                 f"{self.name}: {self.running} tasks are running and {self.waiting} waiting, which is all that fits; try again shortly"
             )
-        content, paths = _pack(Task(function, arguments, timeout_seconds))
+        content, paths = _pack(Task(function, arguments, cpu_seconds))
         files, digests = [path.descriptor for path in paths], [path.sha256 for path in paths]
         self._quarantine.admit(digests)
         worker = await self._next_idle(deadline)
         self.running += 1
         worker.is_busy, is_sound = True, False
         try:
-            kind, value = await self._ask(worker, content, files, timeout_seconds, deadline, function)
+            kind, value = await self._ask(worker, content, files, cpu_seconds, deadline, function)
             is_sound = kind != "exhausted"
         except UnsupportedMedia as crash:  # what a sound worker thinks of its media comes as a reply
             self._quarantine.note(digests, crash)
@@ -164,20 +171,16 @@ class WorkerPool:
         worker: Worker,
         content: bytes,
         files: Sequence[int],
-        timeout_seconds: float,
+        cpu_seconds: float,
         deadline: float | None,
         function: Callable[..., Any],
     ) -> tuple[str, Any]:
-        remaining_seconds = _remaining_seconds(deadline)
+        if deadline is None:
+            deadline = time.monotonic() + WALL_SECONDS_PER_CPU_SECOND * cpu_seconds
         try:
-            async with asyncio.timeout(min(timeout_seconds, remaining_seconds)):
-                reply = await worker.ask(content, files)
+            reply = await _within(worker, worker.ask(content, files), cpu_seconds, deadline)
             kind, value = _ReplyUnpickler(reply, function).load()
             return kind, value
-        except TimeoutError:
-            if remaining_seconds < timeout_seconds:
-                raise DeadlineExceeded from None
-            raise UnsupportedMedia(f"took too long to decode (more than {timeout_seconds:g} s)") from None
         except BrokenPipeError:
             raise NotAvailable from None  # it had died before it got the task
         except (EOFError, ConnectionError):
@@ -249,6 +252,28 @@ class WorkerPool:
         task = asyncio.create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+
+
+async def _within(worker: Worker, work: Coroutine[Any, Any, T], cpu_seconds: float, deadline: float) -> T:
+    """What the work gives, unless its worker has spent more of a processor than it may (UnsupportedMedia), or the time is over."""
+    spent_before = worker.cpu_seconds()
+    working = asyncio.create_task(work)
+    try:
+        while True:
+            left = cpu_seconds - (worker.cpu_seconds() - spent_before)
+            if left <= 0:
+                raise UnsupportedMedia(f"took too long to decode (more than {cpu_seconds:g} s of processor time)")
+            if (remaining := _remaining_seconds(deadline)) <= 0:
+                raise DeadlineExceeded
+            # It has one thread, so it cannot have spent what is left any sooner; if it has more, the kernel counts them, too.
+            await asyncio.wait([working], timeout=min(max(left, SOONEST_LOOK_SECONDS), remaining))
+            if working.done():
+                return working.result()
+    finally:
+        working.cancel()
+        await asyncio.wait([working])
+        if not working.cancelled():
+            working.exception()  # asked, so that nobody complains that it never was
 
 
 def _remaining_seconds(deadline: float | None) -> float:

@@ -59,8 +59,8 @@ def make_pool() -> WorkerPool:
 
 async def serve_until_killed() -> None:
     async with make_pool() as pool:
-        spinning = asyncio.create_task(pool.run(spin, timeout_seconds=LIMIT_SECONDS))
-        await pool.run(own_pid, timeout_seconds=LIMIT_SECONDS)
+        spinning = asyncio.create_task(pool.run(spin, cpu_seconds=LIMIT_SECONDS))
+        await pool.run(own_pid, cpu_seconds=LIMIT_SECONDS)
         os.write(1, b"up\n")
         await spinning
 
@@ -68,7 +68,7 @@ async def serve_until_killed() -> None:
 async def pid_as_soon_as_available(pool: WorkerPool) -> int:
     while True:
         with contextlib.suppress(NotAvailable):
-            return await pool.run(own_pid, timeout_seconds=LIMIT_SECONDS)
+            return await pool.run(own_pid, cpu_seconds=LIMIT_SECONDS)
 
 
 def children(pid: int) -> list[int]:
@@ -96,7 +96,7 @@ def test_a_worker_killed_while_idle_is_replaced(run: Run) -> None:
     async def scenario() -> None:
         async with make_pool() as pool:
             for _ in range(10):
-                pid = await pool.run(own_pid, timeout_seconds=LIMIT_SECONDS)
+                pid = await pool.run(own_pid, cpu_seconds=LIMIT_SECONDS)
                 end(pid)
                 assert pid not in [await pid_as_soon_as_available(pool) for _ in range(3)]
 
@@ -108,8 +108,8 @@ def test_the_pool_recovers_when_its_nursery_is_killed(run: Run) -> None:
     async def scenario() -> None:
         async with make_pool() as pool:
             for _ in range(3):
-                spinning = asyncio.create_task(pool.run(spin, timeout_seconds=LIMIT_SECONDS))
-                await pool.run(own_pid, timeout_seconds=LIMIT_SECONDS)
+                spinning = asyncio.create_task(pool.run(spin, cpu_seconds=LIMIT_SECONDS))
+                await pool.run(own_pid, cpu_seconds=LIMIT_SECONDS)
                 killed = nursery()
                 workers = children(killed)
                 end(killed)
@@ -145,7 +145,7 @@ def test_crashes_among_many_tasks_cost_exactly_those_tasks(run: Run) -> None:
 
             async def result_of(number: int) -> int | str:
                 try:
-                    return await pool.run(survive_unless_third, number, timeout_seconds=LIMIT_SECONDS)
+                    return await pool.run(survive_unless_third, number, cpu_seconds=LIMIT_SECONDS)
                 except UnsupportedMedia as error:
                     return error.message
 
@@ -167,14 +167,14 @@ def test_no_process_and_no_open_file_is_left_behind_by_trouble(run: Run) -> None
         before = len(os.listdir("/proc/self/fd"))
         async with make_pool() as pool:
             for _ in range(60):
-                task = asyncio.create_task(pool.run(dice.choice([spin, own_pid]), timeout_seconds=dice.choice([0.01, 0.02])))
+                task = asyncio.create_task(pool.run(dice.choice([spin, own_pid]), cpu_seconds=dice.choice([0.01, 0.02])))
                 for _ in range(dice.randrange(4)):
                     await asyncio.sleep(0)
                 if dice.random() < 0.5:
                     task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
                 assert task.cancelled() or isinstance(task.exception(), MeshError | None)
-            assert await pool.run(own_pid, timeout_seconds=LIMIT_SECONDS)
+            assert await pool.run(own_pid, cpu_seconds=LIMIT_SECONDS)
             assert len(children(nursery())) <= 2
         await asyncio.sleep(0)
         assert len(os.listdir("/proc/self/fd")) == before

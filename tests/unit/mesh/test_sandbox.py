@@ -195,8 +195,8 @@ async def test_all_that_this_kernel_offers_is_in_force(pool: WorkerPool) -> None
 async def test_where_the_kernel_gives_nothing_limits_remain_and_are_named() -> None:
     async with make_pool(warm_up=warm_up_on_an_unknown_machine) as pool:
         assert pool.sandbox == "limits"
-        assert await pool.run(limits, timeout_seconds=LIMIT_SECONDS) == [0, 0, 64]
-        assert (await pool.run(outcome, open_socket, timeout_seconds=LIMIT_SECONDS)).startswith("did it")
+        assert await pool.run(limits, cpu_seconds=LIMIT_SECONDS) == [0, 0, 64]
+        assert (await pool.run(outcome, open_socket, cpu_seconds=LIMIT_SECONDS)).startswith("did it")
 
 
 @pytest.mark.parametrize(
@@ -213,20 +213,20 @@ async def test_where_the_kernel_gives_nothing_limits_remain_and_are_named() -> N
     ],
 )
 async def test_a_worker_cannot(pool: WorkerPool, function: Callable[[], None]) -> None:
-    assert await pool.run(outcome, function, timeout_seconds=LIMIT_SECONDS) == "PermissionError"
+    assert await pool.run(outcome, function, cpu_seconds=LIMIT_SECONDS) == "PermissionError"
 
 
 async def test_a_worker_cannot_raise_its_own_limits(pool: WorkerPool) -> None:
-    assert await pool.run(outcome, raise_own_limits, timeout_seconds=LIMIT_SECONDS) == "ValueError"
-    assert await pool.run(limits, timeout_seconds=LIMIT_SECONDS) == [0, 0, 64]
-    assert not any(await pool.run(capabilities, timeout_seconds=LIMIT_SECONDS))
+    assert await pool.run(outcome, raise_own_limits, cpu_seconds=LIMIT_SECONDS) == "ValueError"
+    assert await pool.run(limits, cpu_seconds=LIMIT_SECONDS) == [0, 0, 64]
+    assert not any(await pool.run(capabilities, cpu_seconds=LIMIT_SECONDS))
 
 
 @pytest.mark.parametrize("function", [write_file, append_to_file, empty_file, remove_file, make_directory])
 async def test_a_worker_cannot_change_a_file(pool: WorkerPool, function: Callable[[str], Any], tmp_path: Path) -> None:
     file = tmp_path / "kept"
     file.write_bytes(b"kept")
-    assert await pool.run(outcome, function, str(file), timeout_seconds=LIMIT_SECONDS) == "PermissionError"
+    assert await pool.run(outcome, function, str(file), cpu_seconds=LIMIT_SECONDS) == "PermissionError"
     assert [entry.name for entry in tmp_path.iterdir()] == ["kept"]
     assert file.read_bytes() == b"kept"
 
@@ -236,7 +236,7 @@ async def test_a_worker_cannot_change_a_file(pool: WorkerPool, function: Callabl
 async def test_a_worker_cannot_read_files_of_the_service(pool: WorkerPool, function: Callable[[str], Any], tmp_path: Path) -> None:
     file = tmp_path / "private"
     file.write_bytes(b"private")
-    assert await pool.run(outcome, function, str(file), timeout_seconds=LIMIT_SECONDS) == "PermissionError"
+    assert await pool.run(outcome, function, str(file), cpu_seconds=LIMIT_SECONDS) == "PermissionError"
 
 
 @pytest.mark.parametrize("name", sorted(set(CALLS) - system_calls.UNTOUCHED - ASKED_ABOUT))
@@ -289,14 +289,14 @@ async def test_the_kernel_reads_the_filter_as_these_tests_do(pool: WorkerPool) -
         number = CALLS[name][MACHINES[platform.machine()][0]]
         expected = errno.ENOSYS if name in system_calls.ABSENT else errno.EPERM
         assert number is not None
-        assert await pool.run(error_of_call, number, timeout_seconds=LIMIT_SECONDS) == expected
+        assert await pool.run(error_of_call, number, cpu_seconds=LIMIT_SECONDS) == expected
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="a door of x86_64 only")
 async def test_the_doors_of_x32_and_i386_are_shut(pool: WorkerPool) -> None:
-    assert await pool.run(error_of_call, 39 | system_calls.X32, timeout_seconds=LIMIT_SECONDS) == errno.EPERM
+    assert await pool.run(error_of_call, 39 | system_calls.X32, cpu_seconds=LIMIT_SECONDS) == errno.EPERM
     try:
-        assert await pool.run(error_of_i386_call, timeout_seconds=LIMIT_SECONDS) == errno.EPERM
+        assert await pool.run(error_of_i386_call, cpu_seconds=LIMIT_SECONDS) == errno.EPERM
     except UnsupportedMedia as error:
         assert "SIGSEGV" in error.message  # a kernel built without that door
 
@@ -304,20 +304,20 @@ async def test_the_doors_of_x32_and_i386_are_shut(pool: WorkerPool) -> None:
 async def test_decoding_mathematics_threads_and_late_imports_still_work(pool: WorkerPool) -> None:
     noise = np.random.default_rng(1).integers(0, 255, (200, 200), np.uint8)
     with MediaFile.of(cv2.imencode(".png", noise)[1].tobytes()) as media:
-        assert await pool.run(features_of, media.path, timeout_seconds=LIMIT_SECONDS) > 100
-    assert await pool.run(sum_in_threads, timeout_seconds=LIMIT_SECONDS) == 6
-    assert await pool.run(import_late, timeout_seconds=LIMIT_SECONDS) == "colorsys"
+        assert await pool.run(features_of, media.path, cpu_seconds=LIMIT_SECONDS) > 100
+    assert await pool.run(sum_in_threads, cpu_seconds=LIMIT_SECONDS) == 6
+    assert await pool.run(import_late, cpu_seconds=LIMIT_SECONDS) == "colorsys"
 
 
 @pytest.mark.parametrize("function", [allocate_by_numpy, allocate_by_cv2])
 async def test_memory_beyond_the_limit_is_refused(pool: WorkerPool, function: Callable[[], int]) -> None:
     with pytest.raises(UnsupportedMedia, match="too much memory"):
-        await pool.run(function, timeout_seconds=LIMIT_SECONDS)
+        await pool.run(function, cpu_seconds=LIMIT_SECONDS)
 
 
 async def test_cpu_time_beyond_the_limit_ends_the_worker(pool: WorkerPool) -> None:
     with pytest.raises(UnsupportedMedia, match="took too long"):
-        await pool.run(use_up_its_cpu_time, timeout_seconds=LIMIT_SECONDS)
+        await pool.run(use_up_its_cpu_time, cpu_seconds=LIMIT_SECONDS)
 
 
 def verdict(column: int, architecture: int, number: int, *arguments: int, as_architecture: int | None = None) -> int:

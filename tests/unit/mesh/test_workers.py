@@ -81,6 +81,21 @@ def spin() -> int:
     return sum(itertools.repeat(1, 1 << 62))
 
 
+def spin_over(path: str) -> int:
+    return spin()
+
+
+def burn(cpu_seconds: float) -> float:
+    started = time.process_time()
+    while (spent := time.process_time() - started) < cpu_seconds:
+        pass
+    return spent
+
+
+def wait_forever(path: str = "") -> None:
+    threading.Event().wait()
+
+
 def read_address_zero() -> bytes:
     return ctypes.string_at(0)
 
@@ -170,12 +185,12 @@ async def end_of_process(pid: int) -> None:
 
 
 async def test_a_task_runs_in_a_process_of_its_own(pool: WorkerPool) -> None:
-    assert await pool.run(own_pid, timeout_seconds=LONG_SECONDS) != os.getpid()
-    assert await pool.run(add, 1.0, 2.0, timeout_seconds=LONG_SECONDS) == Answer(3.0)
+    assert await pool.run(own_pid, cpu_seconds=LONG_SECONDS) != os.getpid()
+    assert await pool.run(add, 1.0, 2.0, cpu_seconds=LONG_SECONDS) == Answer(3.0)
 
 
 async def test_every_worker_is_warmed_up_when_start_returns(pair: WorkerPool) -> None:
-    warmed_up = await asyncio.gather(*(pair.run(where_warmed_up, timeout_seconds=LONG_SECONDS) for _ in range(2)))
+    warmed_up = await asyncio.gather(*(pair.run(where_warmed_up, cpu_seconds=LONG_SECONDS) for _ in range(2)))
     assert all(warmed_up)
     assert os.getpid() not in warmed_up
 
@@ -191,40 +206,40 @@ async def test_start_refuses_a_warm_up_that_leaves_threads() -> None:
 
 
 async def test_numpy_values_and_our_own_classes_come_back(pool: WorkerPool) -> None:
-    assert await pool.run(mean, [1.0, 2.0], timeout_seconds=LONG_SECONDS) == pytest.approx(1.5)
+    assert await pool.run(mean, [1.0, 2.0], cpu_seconds=LONG_SECONDS) == pytest.approx(1.5)
 
 
 async def test_the_path_of_media_is_good_in_the_worker(pool: WorkerPool) -> None:
     with MediaFile.of(b"x" * 3_000_000) as media:
-        assert await pool.run(length_of_file, media.path, timeout_seconds=LONG_SECONDS) == 3_000_000
+        assert await pool.run(length_of_file, media.path, cpu_seconds=LONG_SECONDS) == 3_000_000
 
 
 async def test_media_may_lie_anywhere_in_the_arguments(pool: WorkerPool) -> None:
     with MediaFile.of(b"one") as one, MediaFile.of(b"three") as three:
-        assert await pool.run(lengths, {"all": [three.path, one.path]}, timeout_seconds=LONG_SECONDS) == [5, 3]
+        assert await pool.run(lengths, {"all": [three.path, one.path]}, cpu_seconds=LONG_SECONDS) == [5, 3]
 
 
 async def test_media_are_closed_in_the_worker_when_the_task_is_done(pool: WorkerPool) -> None:
-    before = await pool.run(open_files, timeout_seconds=LONG_SECONDS)
+    before = await pool.run(open_files, cpu_seconds=LONG_SECONDS)
     with MediaFile.of(b"x") as media:
-        await pool.run(length_of_file, media.path, timeout_seconds=LONG_SECONDS)
-    assert await pool.run(open_files, timeout_seconds=LONG_SECONDS) == before
+        await pool.run(length_of_file, media.path, cpu_seconds=LONG_SECONDS)
+    assert await pool.run(open_files, cpu_seconds=LONG_SECONDS) == before
 
 
 async def test_large_arguments_and_results_pass_whole(pool: WorkerPool) -> None:
     content = os.urandom(5_000_000)
-    assert await pool.run(bytes, content, timeout_seconds=LONG_SECONDS) == content
+    assert await pool.run(bytes, content, cpu_seconds=LONG_SECONDS) == content
 
 
 async def test_what_does_not_fit_is_refused_at_once() -> None:
     async with make_pool(workers=1, max_waiting=1) as pool, asyncio.TaskGroup() as group:
-        spinning = [group.create_task(pool.run(spin, timeout_seconds=LONG_SECONDS)) for _ in range(2)]
+        spinning = [group.create_task(pool.run(spin, cpu_seconds=LONG_SECONDS)) for _ in range(2)]
         while pool.running + pool.waiting < 2:
             await asyncio.sleep(0)
         assert (pool.running, pool.waiting) == (1, 1)
         started = time.monotonic()
         with pytest.raises(Overloaded, match="1 tasks are running and 1 waiting"):
-            await pool.run(own_pid, timeout_seconds=LONG_SECONDS)
+            await pool.run(own_pid, cpu_seconds=LONG_SECONDS)
         assert time.monotonic() - started < 0.05
         for task in spinning:
             task.cancel()
@@ -232,43 +247,91 @@ async def test_what_does_not_fit_is_refused_at_once() -> None:
 
 async def test_room_is_made_again_when_tasks_end(pool: WorkerPool) -> None:
     for _ in range(3):
-        await asyncio.gather(*(pool.run(own_pid, timeout_seconds=LONG_SECONDS) for _ in range(5)))
+        await asyncio.gather(*(pool.run(own_pid, cpu_seconds=LONG_SECONDS) for _ in range(5)))
     assert (pool.running, pool.waiting) == (0, 0)
 
 
-async def test_a_task_that_takes_too_long_is_its_medias_fault(pool: WorkerPool) -> None:
-    started = time.monotonic()
-    with pytest.raises(UnsupportedMedia, match=r"took too long to decode \(more than 0.2 s\)"):
-        await pool.run(spin, timeout_seconds=0.2, deadline=time.monotonic() + LONG_SECONDS)
-    assert time.monotonic() - started < 1
+async def test_a_task_that_takes_too_much_of_a_processor_is_its_medias_fault(pool: WorkerPool) -> None:
+    before = await pool.run(own_pid, cpu_seconds=LONG_SECONDS)
+    with pytest.raises(UnsupportedMedia, match=r"took too long to decode \(more than 0.2 s of processor time\)"):
+        await pool.run(spin, cpu_seconds=0.2, deadline=time.monotonic() + LONG_SECONDS)
+    assert await pool.run(own_pid, cpu_seconds=LONG_SECONDS) != before
+
+
+async def test_what_a_worker_spent_on_earlier_tasks_is_not_counted(pool: WorkerPool) -> None:
+    pid = await pool.run(own_pid, cpu_seconds=LONG_SECONDS)
+    for _ in range(3):
+        assert await pool.run(burn, 0.2, cpu_seconds=0.4) >= 0.2
+    assert await pool.run(own_pid, cpu_seconds=LONG_SECONDS) == pid
+
+
+async def test_a_task_that_a_busy_machine_keeps_waiting_is_not_its_medias_fault(pool: WorkerPool) -> None:
+    pid = await pool.run(own_pid, cpu_seconds=LONG_SECONDS)
+    os.kill(pid, signal.SIGSTOP)
+    kept_waiting = asyncio.create_task(pool.run(burn, 0.1, cpu_seconds=0.3, deadline=time.monotonic() + LONG_SECONDS))
+    done, _ = await asyncio.wait([kept_waiting], timeout=0.6)
+    assert not done
+    os.kill(pid, signal.SIGCONT)
+    assert await kept_waiting >= 0.1
+
+
+async def test_a_stopped_worker_runs_out_of_time_and_is_replaced(pool: WorkerPool) -> None:
+    pid = await pool.run(own_pid, cpu_seconds=LONG_SECONDS)
+    os.kill(pid, signal.SIGSTOP)
+    with pytest.raises(DeadlineExceeded):
+        await pool.run(spin, cpu_seconds=0.1, deadline=time.monotonic() + 0.3)
+    assert await pool.run(own_pid, cpu_seconds=LONG_SECONDS) != pid
+    await end_of_process(pid)
+
+
+async def test_a_file_over_which_time_ran_out_is_not_refused_afterwards(pool: WorkerPool) -> None:
+    with MediaFile.of(b"patience") as media:
+        for _ in range(3):
+            with pytest.raises(DeadlineExceeded):
+                await pool.run(wait_forever, media.path, cpu_seconds=0.05, deadline=time.monotonic() + 0.2)
+        assert await pool.run(length_of_file, media.path, cpu_seconds=LONG_SECONDS) == 8
+
+
+async def test_a_file_that_took_too_much_of_a_processor_twice_is_refused_unread(pool: WorkerPool) -> None:
+    with MediaFile.of(b"endless") as media:
+        for _ in range(2):
+            with pytest.raises(UnsupportedMedia, match="processor time"):
+                await pool.run(spin_over, media.path, cpu_seconds=0.05, deadline=time.monotonic() + LONG_SECONDS)
+        with pytest.raises(UnsupportedMedia, match="again and again"):
+            await pool.run(length_of_file, media.path, cpu_seconds=LONG_SECONDS)
+
+
+async def test_a_task_without_a_deadline_does_not_hang_for_ever(pool: WorkerPool) -> None:
+    with pytest.raises(DeadlineExceeded):
+        await pool.run(wait_forever, cpu_seconds=0.05)
 
 
 async def test_a_deadline_that_runs_out_over_a_task_is_not_its_medias_fault(pool: WorkerPool) -> None:
     with pytest.raises(DeadlineExceeded):
-        await pool.run(spin, timeout_seconds=LONG_SECONDS, deadline=time.monotonic() + 0.2)
+        await pool.run(spin, cpu_seconds=LONG_SECONDS, deadline=time.monotonic() + 0.2)
 
 
 async def test_a_deadline_holds_while_waiting_for_a_worker(pool: WorkerPool) -> None:
-    spinning = asyncio.create_task(pool.run(spin, timeout_seconds=LONG_SECONDS))
+    spinning = asyncio.create_task(pool.run(spin, cpu_seconds=LONG_SECONDS))
     await asyncio.sleep(0)
     with pytest.raises(DeadlineExceeded):
-        await pool.run(own_pid, timeout_seconds=LONG_SECONDS, deadline=time.monotonic() + 0.1)
+        await pool.run(own_pid, cpu_seconds=LONG_SECONDS, deadline=time.monotonic() + 0.1)
     assert (pool.running, pool.waiting) == (1, 0)
     spinning.cancel()
 
 
 async def test_a_deadline_in_the_past_starts_nothing(pool: WorkerPool) -> None:
-    before = await pool.run(own_pid, timeout_seconds=LONG_SECONDS)
+    before = await pool.run(own_pid, cpu_seconds=LONG_SECONDS)
     with pytest.raises(DeadlineExceeded):
-        await pool.run(spin, timeout_seconds=LONG_SECONDS, deadline=time.monotonic())
-    assert await pool.run(own_pid, timeout_seconds=LONG_SECONDS) == before
+        await pool.run(spin, cpu_seconds=LONG_SECONDS, deadline=time.monotonic())
+    assert await pool.run(own_pid, cpu_seconds=LONG_SECONDS) == before
 
 
 @pytest.mark.parametrize(("crash", "cause"), [(read_address_zero, "SIGSEGV"), (kill_itself, "SIGKILL"), (exit_at_once, "exit code 3")])
 async def test_a_crash_costs_its_own_task_only(pair: WorkerPool, crash: Callable[[], Any], cause: str) -> None:
-    neighbours = [asyncio.create_task(pair.run(own_pid, timeout_seconds=LONG_SECONDS)) for _ in range(4)]
+    neighbours = [asyncio.create_task(pair.run(own_pid, cpu_seconds=LONG_SECONDS)) for _ in range(4)]
     with pytest.raises(UnsupportedMedia, match=cause):
-        await pair.run(crash, timeout_seconds=LONG_SECONDS)
+        await pair.run(crash, cpu_seconds=LONG_SECONDS)
     assert all(await asyncio.gather(*neighbours))
 
 
@@ -276,51 +339,51 @@ async def test_a_file_that_has_crashed_two_workers_is_refused_unread(pool: Worke
     with MediaFile.of(b"deadly") as deadly, MediaFile.of(b"deadly") as copy, MediaFile.of(b"harmless") as harmless:
         for _ in range(2):
             with pytest.raises(UnsupportedMedia, match=r"crashed its decoder \(SIGKILL\)$"):
-                await pool.run(die_over, deadly.path, timeout_seconds=LONG_SECONDS)
+                await pool.run(die_over, deadly.path, cpu_seconds=LONG_SECONDS)
         with pytest.raises(UnsupportedMedia, match=r"crashed its decoder \(SIGKILL\), again and again"):
-            await pool.run(length_of_file, copy.path, timeout_seconds=LONG_SECONDS)
-        assert await pool.run(length_of_file, harmless.path, timeout_seconds=LONG_SECONDS) == 8
+            await pool.run(length_of_file, copy.path, cpu_seconds=LONG_SECONDS)
+        assert await pool.run(length_of_file, harmless.path, cpu_seconds=LONG_SECONDS) == 8
 
 
 async def test_a_crashed_worker_is_replaced_within_a_second(pool: WorkerPool) -> None:
     with pytest.raises(UnsupportedMedia):
-        await pool.run(read_address_zero, timeout_seconds=LONG_SECONDS)
-    assert await pool.run(own_pid, timeout_seconds=LONG_SECONDS, deadline=time.monotonic() + 1)
+        await pool.run(read_address_zero, cpu_seconds=LONG_SECONDS)
+    assert await pool.run(own_pid, cpu_seconds=LONG_SECONDS, deadline=time.monotonic() + 1)
 
 
 async def test_a_hanging_task_does_not_hold_up_its_neighbours(pair: WorkerPool) -> None:
-    hanging = asyncio.create_task(pair.run(spin, timeout_seconds=0.5))
+    hanging = asyncio.create_task(pair.run(spin, cpu_seconds=0.5))
     slowest_seconds = 0.0
     while not hanging.done():
         started = time.monotonic()
-        await pair.run(own_pid, timeout_seconds=LONG_SECONDS)
+        await pair.run(own_pid, cpu_seconds=LONG_SECONDS)
         slowest_seconds = max(slowest_seconds, time.monotonic() - started)
     assert isinstance(hanging.exception(), UnsupportedMedia)
     assert slowest_seconds < 0.5
 
 
 async def test_cancelling_a_call_kills_its_task(pool: WorkerPool) -> None:
-    pid = await pool.run(own_pid, timeout_seconds=LONG_SECONDS)
-    spinning = asyncio.create_task(pool.run(spin, timeout_seconds=LONG_SECONDS))
+    pid = await pool.run(own_pid, cpu_seconds=LONG_SECONDS)
+    spinning = asyncio.create_task(pool.run(spin, cpu_seconds=LONG_SECONDS))
     await asyncio.sleep(0)
     spinning.cancel()
     await end_of_process(pid)
     assert spinning.cancelled()
-    assert await pool.run(own_pid, timeout_seconds=LONG_SECONDS) != pid
+    assert await pool.run(own_pid, cpu_seconds=LONG_SECONDS) != pid
 
 
 async def test_cancelling_a_waiting_call_leaves_the_worker_alone(pool: WorkerPool) -> None:
-    pid = await pool.run(own_pid, timeout_seconds=LONG_SECONDS)
-    first, second = (asyncio.create_task(pool.run(own_pid, timeout_seconds=LONG_SECONDS)) for _ in range(2))
+    pid = await pool.run(own_pid, cpu_seconds=LONG_SECONDS)
+    first, second = (asyncio.create_task(pool.run(own_pid, cpu_seconds=LONG_SECONDS)) for _ in range(2))
     await asyncio.sleep(0)
     second.cancel()
     assert await first == pid
-    assert await pool.run(own_pid, timeout_seconds=LONG_SECONDS) == pid
+    assert await pool.run(own_pid, cpu_seconds=LONG_SECONDS) == pid
 
 
 async def test_an_error_of_the_mesh_arrives_as_it_was_raised(pool: WorkerPool) -> None:
     with pytest.raises(FileTooLarge) as caught:
-        await pool.run(refuse, timeout_seconds=LONG_SECONDS)
+        await pool.run(refuse, cpu_seconds=LONG_SECONDS)
     assert (caught.value.message, caught.value.details) == ("7 bytes, at most 5", {"limit": "5"})
 
 
@@ -328,33 +391,33 @@ async def test_an_error_of_the_mesh_arrives_as_it_was_raised(pool: WorkerPool) -
 async def test_any_other_error_is_logged_here_and_not_told(
     pool: WorkerPool, function: Callable[[], object], caplog: pytest.LogCaptureFixture
 ) -> None:
-    pid = await pool.run(own_pid, timeout_seconds=LONG_SECONDS)
+    pid = await pool.run(own_pid, cpu_seconds=LONG_SECONDS)
     with pytest.raises(Internal) as caught:
-        await pool.run(function, timeout_seconds=LONG_SECONDS)
+        await pool.run(function, cpu_seconds=LONG_SECONDS)
     assert caught.value.message == Internal.__doc__
     assert "Traceback" in caplog.text
     assert function.__name__ in caplog.text
-    assert await pool.run(own_pid, timeout_seconds=LONG_SECONDS) == pid
+    assert await pool.run(own_pid, cpu_seconds=LONG_SECONDS) == pid
 
 
 async def test_a_reply_that_orders_the_service_about_is_refused(pool: WorkerPool, caplog: pytest.LogCaptureFixture) -> None:
-    pid = await pool.run(own_pid, timeout_seconds=LONG_SECONDS)
+    pid = await pool.run(own_pid, cpu_seconds=LONG_SECONDS)
     with pytest.raises(Internal):
-        await pool.run(give_an_order, timeout_seconds=LONG_SECONDS)
+        await pool.run(give_an_order, cpu_seconds=LONG_SECONDS)
     assert "a reply may not hold posix.system" in caplog.text
-    assert await pool.run(own_pid, timeout_seconds=LONG_SECONDS) != pid
+    assert await pool.run(own_pid, cpu_seconds=LONG_SECONDS) != pid
 
 
 async def test_too_much_memory_is_the_medias_fault(pool: WorkerPool) -> None:
-    assert await pool.run(allocate, 32 << 20, timeout_seconds=LONG_SECONDS) == 32 << 20
+    assert await pool.run(allocate, 32 << 20, cpu_seconds=LONG_SECONDS) == 32 << 20
     with pytest.raises(UnsupportedMedia, match="too much memory"):
-        await pool.run(allocate, 128 << 20, timeout_seconds=LONG_SECONDS)
-    assert await pool.run(allocate, 32 << 20, timeout_seconds=LONG_SECONDS) == 32 << 20
+        await pool.run(allocate, 128 << 20, cpu_seconds=LONG_SECONDS)
+    assert await pool.run(allocate, 32 << 20, cpu_seconds=LONG_SECONDS) == 32 << 20
 
 
 async def test_workers_are_replaced_after_their_number_of_tasks() -> None:
     async with make_pool(tasks_per_worker=2) as pool:
-        pids = [await pool.run(own_pid, timeout_seconds=LONG_SECONDS) for _ in range(5)]
+        pids = [await pool.run(own_pid, cpu_seconds=LONG_SECONDS) for _ in range(5)]
         assert [pids.index(pid) for pid in pids] == [0, 0, 2, 2, 4]
 
 
@@ -363,22 +426,22 @@ async def test_workers_inherit_no_secrets_and_no_open_files(monkeypatch: pytest.
     with open(__file__, "rb") as held:
         os.set_inheritable(held.fileno(), True)
         async with make_pool() as pool:
-            assert "DATABASE_URL" not in await pool.run(environment, timeout_seconds=LONG_SECONDS)
-            names = await pool.run(open_files, timeout_seconds=LONG_SECONDS)
+            assert "DATABASE_URL" not in await pool.run(environment, cpu_seconds=LONG_SECONDS)
+            names = await pool.run(open_files, cpu_seconds=LONG_SECONDS)
     assert names[:3] == ["/dev/null"] * 3
     assert [name.partition(":")[0] for name in names[3:]] == ["socket"]
 
 
 async def test_what_a_decoder_prints_reaches_no_log(pool: WorkerPool, capfd: pytest.CaptureFixture[str]) -> None:
-    await pool.run(print_a_lot, timeout_seconds=LONG_SECONDS)
+    await pool.run(print_a_lot, cpu_seconds=LONG_SECONDS)
     assert "forged" not in "".join(capfd.readouterr())
 
 
 async def test_stop_ends_running_tasks_and_leaves_no_process() -> None:
     pool = make_pool()
     await pool.start()
-    pid = await pool.run(own_pid, timeout_seconds=LONG_SECONDS)
-    spinning = asyncio.create_task(pool.run(spin, timeout_seconds=LONG_SECONDS))
+    pid = await pool.run(own_pid, cpu_seconds=LONG_SECONDS)
+    spinning = asyncio.create_task(pool.run(spin, cpu_seconds=LONG_SECONDS))
     await asyncio.sleep(0)
     await pool.stop()
     with pytest.raises(NotAvailable):
@@ -388,5 +451,5 @@ async def test_stop_ends_running_tasks_and_leaves_no_process() -> None:
 
 async def test_a_log_line_names_the_signal_that_ended_a_worker(pool: WorkerPool, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING), pytest.raises(MeshError):
-        await pool.run(kill_itself, timeout_seconds=LONG_SECONDS)
+        await pool.run(kill_itself, cpu_seconds=LONG_SECONDS)
     assert "kill_itself ended its worker: SIGKILL" in caplog.text
