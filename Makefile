@@ -17,7 +17,7 @@ key: .venv/runtime $(STUBS) ## print an API key of the running mesh, alone on th
 	@$(BIN)/python -m index_svc.admin key
 
 test: .venv/dev $(STUBS) ## set up and run the tests
-	$(BIN)/python -m pytest -m 'not long'
+	$(BIN)/python -m pytest -m 'not long' -n 2 --dist loadfile
 
 test-long: .venv/dev $(STUBS) ## run the tests that take longer
 	$(BIN)/python -m pytest -m long
