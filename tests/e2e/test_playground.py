@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import shutil
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, Final, cast
 
 import numpy as np
@@ -73,7 +75,7 @@ def visit(browser: Browser, mesh: RunningMesh) -> Iterator[Visit]:
         page.on("pageerror", lambda error: complaints.append(str(error)))
         origins.add(f"http://127.0.0.1:{at.port}/")
         page.goto(f"http://127.0.0.1:{at.port}{path}")
-        page.wait_for_function("document.querySelector('#panel-image .limits').textContent")
+        ready(page)
         return page
 
     origins: set[str] = set()
@@ -83,6 +85,15 @@ def visit(browser: Browser, mesh: RunningMesh) -> Iterator[Visit]:
     assert not complaints
     assert reached
     assert [url for url in reached if not url.startswith(("blob:", "data:", *origins))] == []
+
+
+def ready(page: Page) -> None:
+    """Its script runs, and knows the gateway's limits."""
+    expect(page.locator("#panel-image .limits").first).not_to_be_empty()
+
+
+def drawn(outcome: Locator) -> None:
+    expect(outcome.locator(".lines")).not_to_have_attribute("aria-busy", "true", timeout=ANSWERED_MS)
 
 
 def payload(name: str, content: bytes, kind: str) -> FilePayload:
@@ -105,6 +116,7 @@ def compare(page: Page, medium: str, *files: FilePayload) -> Locator:
 
 
 def compare_addresses(page: Page, medium: str, source: str, target: str) -> Locator:
+    page.click(f"#tab-{medium}")
     fields = page.locator(f"#panel-{medium} input[type=url]")
     fields.nth(0).fill(source)
     fields.nth(1).fill(target)
@@ -213,18 +225,55 @@ def test_films_show_frames_and_joined_segments(visit: Visit) -> None:
     segments = answer_of(outcome)["matched_segments"]
     assert len(segments) == 2
     expect(outcome.locator(".joins path")).to_have_count(2)
+    drawn(outcome)
     expect(outcome.locator("td canvas:visible")).to_have_count(4)
     for canvas in (*outcome.locator(".strip canvas").all(), *outcome.locator("td canvas").all()):
         expect(canvas).to_be_visible()
-        canvas.page.wait_for_function("canvas => canvas.width > 0", arg=canvas.element_handle())
         assert colours(canvas) > 50
+
+
+def test_still_is_shown_where_the_film_shows_it(visit: Visit) -> None:
+    film = films.Film(5, 8.0)
+    still = payload("still.png", encoded(film.picture(5.0), "PNG"), "image/png")
+    outcome = compare(visit(), "video", still, payload("film.webm", films.encoded(film, "webm"), "video/webm"))
+    assert answer_of(outcome)["match"] is True
+    drawn(outcome)
+    expect(outcome.locator(".caption").first).to_have_text("Source a still")
+    expect(outcome.locator("td canvas:visible")).to_have_count(2)
+    expect(outcome.locator("td .times").first).to_contain_text("0:00.0")
+
+
+def test_sound_tracks_of_films_are_told_beside(visit: Visit, origin: Origin) -> None:
+    film = films.Film(5, 6.0)
+    one = origin.serve("play/one.mp4", films.encoded(film, sound=1))
+    two = origin.serve("play/two.mp4", films.encoded(film, sound=2))
+    page = visit()
+    page.click("#tab-video")
+    page.locator("#panel-video summary").click()
+    page.get_by_label("Compare the sound tracks, too").check()
+    outcome = compare_addresses(page, "video", one, two)
+    assert (answer_of(outcome)["match"], answer_of(outcome)["audio"]["match"]) == (True, False)
+    expect(outcome.locator(".verdict dl")).to_contain_text("do not match")
+    expect(outcome.locator(".caption").first).to_contain_text("not loaded")
+
+
+def test_film_that_the_browser_cannot_show_still_has_its_time_line(visit: Visit) -> None:
+    film = films.Film(5, 5.0)
+    odd = payload("film.avi", films.encoded(film, "avi-mpeg4"), "video/x-msvideo")
+    outcome = compare(visit(), "video", odd, payload("film.webm", films.encoded(film, "webm"), "video/webm"))
+    assert answer_of(outcome)["match"] is True
+    drawn(outcome)
+    expect(outcome.locator(".caption").first).to_have_text("Source this browser cannot show it")
+    expect(outcome.locator(".block")).to_have_count(2)
+    expect(outcome.locator("td canvas:visible")).to_have_count(1)
 
 
 def test_sounds_show_waveforms_and_joined_segments(visit: Visit) -> None:
     outcome = compare(visit(), "audio", *sound_files())
     assert answer_of(outcome)["matched_segments"]
     expect(outcome.locator(".joins path")).to_have_count(len(answer_of(outcome)["matched_segments"]))
-    expect(outcome.locator(".caption")).to_have_text(["Source 0:24.0", "Target 0:13.0"], timeout=10_000)
+    drawn(outcome)
+    expect(outcome.locator(".caption")).to_have_text(["Source 0:24.0", "Target 0:13.0"])
     for canvas in outcome.locator(".strip canvas").all():
         assert colours(canvas) >= 2
     lanes = [lane.bounding_box() for lane in outcome.locator(".strip canvas").all()]
@@ -261,14 +310,24 @@ def test_wrong_address_is_told_where_it_stands_and_what_to_do(visit: Visit, orig
     expect(outcome.get_by_role("heading")).to_be_focused()
 
 
-def test_too_large_a_file_is_not_sent(visit: Visit) -> None:
-    page = visit()
+def test_too_large_a_file_is_not_sent(visit: Visit, tmp_path: Path) -> None:
+    page, large = visit(), tmp_path / "large.jpg"
+    large.write_bytes(bytes(15 * 1024 * 1024 + 1))
     posts: list[str] = []
     page.on("request", lambda request: posts.append(request.url) if request.method == "POST" else None)
-    give(page, "image", PICTURES[0], payload("large.jpg", bytes(15 * 1024 * 1024 + 1), "image/jpeg"))
+    give(page, "image", PICTURES[0])
+    page.locator("#panel-image input[type=file]").nth(1).set_input_files(large)
     page.click("#panel-image button[type=submit]")
     expect(page.locator("#panel-image .problem").nth(1)).to_contain_text("at most 15 MB")
     assert not posts
+
+
+def test_file_of_another_kind_is_told_before_it_is_sent(visit: Visit) -> None:
+    page = visit()
+    give(page, "image", payload("film.mp4", b"not looked at", "video/mp4"))
+    expect(page.locator("#panel-image .problem").first).to_have_text("This is a video, but an image is asked for here.")
+    give(page, "audio", payload("film.mp4", b"not looked at", "video/mp4"))
+    expect(page.locator("#panel-audio .problem").first).to_be_hidden()
 
 
 def test_name_of_a_file_is_text(visit: Visit) -> None:
@@ -297,6 +356,20 @@ def test_work_is_seen_and_can_be_stopped(visit: Visit, origin: Origin) -> None:
     expect(page.locator("#announcer")).to_have_text("Cancelled.")
     expect(page.get_by_role("progressbar")).to_have_count(0)
     released.set()
+
+
+def test_upload_says_how_far_it_is(visit: Visit) -> None:
+    page = visit()
+    slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 300_000}
+    network = page.context.new_cdp_session(page)
+    network.send("Network.enable")
+    network.send("Network.emulateNetworkConditions", slow)
+    give(page, "audio", *(payload(f"{seed}.wav", sounds.encoded(sounds.music(seed, 20.0)), "audio/wav") for seed in (1, 2)))
+    page.click("#panel-audio button[type=submit]")
+    expect(page.get_by_role("progressbar")).to_have_attribute("value", re.compile(r"^0\.\d+"), timeout=ANSWERED_MS)
+    expect(page.locator("#announcer")).to_have_text("Uploading")
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.locator("#announcer")).to_have_text("Cancelled.")
 
 
 def test_keyboard_alone_is_enough(visit: Visit, origin: Origin) -> None:
@@ -362,7 +435,7 @@ def test_page_is_small_and_comes_once(visit: Visit) -> None:
     first = dict(page.evaluate(script))
     assert 10_000 < sum(first.values()) < MAX_TRANSFER_BYTES
     page.reload()
-    page.wait_for_function("document.querySelector('#panel-image .limits').textContent")
+    ready(page)
     again = dict(page.evaluate(script))
     assert [name for name, size in again.items() if size and "/playground/" in name] == []
 
@@ -376,9 +449,9 @@ def test_axe_finds_nothing(visit: Visit, origin: Origin, scheme: str, state: str
             page.locator("#panel-image summary").click()
             compare(page, "image", *PICTURES).get_by_text("Lay the source over the target").click()
         case "films":
-            expect(compare(page, "video", *film_files()).locator("td canvas:visible")).to_have_count(4)
+            drawn(compare(page, "video", *film_files()))
         case "sounds":
-            compare(page, "audio", *sound_files())
+            drawn(compare(page, "audio", *sound_files()))
         case "error":
             compare_addresses(page, "image", "http://10.0.0.1/a.jpg", "http://10.0.0.1/b.jpg")
         case "search":

@@ -9,7 +9,7 @@ import { Slot } from "./slots.js";
 import { timelinesCard } from "./timelines.js";
 import { announcement, profilesCard, rawCard, verdictCard } from "./verdict.js";
 import { Work } from "./work.js";
-import { KINDS, LOOKS_THROUGH } from "./words.js";
+import { LOOKS_THROUGH } from "./words.js";
 
 class Panel {
   constructor(page, name, template) {
@@ -124,7 +124,7 @@ export class ComparePanel extends Panel {
     const [source, target] = ["Source", "Target"].map((title) => new Slot(title, medium, { onFiles: (files) => this.other(title).take(files[0]) }));
     [source.name, target.name] = ["source", "target"];
     this.addSlots(source, target);
-    for (const field of this.form.querySelectorAll("[data-only]")) field.hidden = field.dataset.only !== medium;
+    for (const field of this.form.querySelectorAll("[data-only]")) if (field.dataset.only !== medium) field.remove();
     this.form.querySelector("[data-text=transforms]").textContent = LOOKS_THROUGH[medium];
     page.config.then((config) => this.configure(config.media[medium]), () => this.configure(null));
   }
@@ -212,6 +212,6 @@ export class SearchPanel extends Panel {
   show({ body, timing }, curl) {
     this.present(hitsCard(body), rawCard(body, timing, curl));
     const count = body.results.length;
-    this.page.announce(count ? `${count} found in the library.` : `No ${KINDS[this.medium].one} like it is in the library.`);
+    this.page.announce(count ? `${count} found in the library.` : "Nothing like it is in the library.");
   }
 }

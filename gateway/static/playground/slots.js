@@ -71,10 +71,18 @@ export class Slot {
     return media;
   }
 
+  /** What the browser takes the file for, by its name; it may not know. */
+  get saidKind() {
+    return this.file.type.split("/")[0];
+  }
+
+  isForAnother() {
+    return this.saidKind in KINDS && !KINDS[this.medium].takes.includes(this.saidKind);
+  }
+
   /** A film may stand for its sound track, a still for a film. */
   kindOfFile() {
-    const kind = this.file.type.split("/")[0];
-    return kind in KINDS ? (this.medium === "audio" ? "audio" : kind) : this.medium;
+    return this.medium !== "audio" && this.saidKind in KINDS ? this.saidKind : this.medium;
   }
 
   forget() {
@@ -98,6 +106,7 @@ export class Slot {
     if (this.isEmpty) wrong = this.drop.hidden ? "Give an address." : "Choose a file or give an address.";
     else if (this.file && this.file.size === 0) wrong = "This file is empty.";
     else if (this.file && this.limits && this.file.size > this.limits.max_bytes) wrong = `This file has ${bytes(this.file.size)}; at most ${bytes(this.limits.max_bytes)} are taken.`;
+    else if (this.file && this.isForAnother()) wrong = `This is ${KINDS[this.saidKind].one}, but ${KINDS[this.medium].one} is asked for here.`;
     else if (this.url && !isWebAddress(this.url)) wrong = "An address starts with https:// or http://.";
     this.complain(wrong);
     return !wrong;

@@ -27,7 +27,7 @@ class Timelines {
     this.segments = segments;
     this.lanes = sides.map((side, index) => new Lane(side, index === 0 ? "source" : "target", segments));
     this.joins = drawing("svg", { class: "joins", role: "img", "aria-label": this.summary() });
-    this.element = element("div", { class: "lines" }, this.lanes[0].element, this.joins, this.lanes[1].element);
+    this.element = element("div", { class: "lines", "aria-busy": "true" }, this.lanes[0].element, this.joins, this.lanes[1].element);
     this.table = element("div", { class: "scrolls", tabindex: "0", role: "region", "aria-label": "Segments" }, this.rows(sides));
     new ResizeObserver(() => this.draw()).observe(this.element);
     this.open();
@@ -43,6 +43,8 @@ class Timelines {
     const hasFrames = this.lanes.some((lane) => lane.film);
     this.table.classList.toggle("has-frames", hasFrames);
     if (hasFrames) await this.drawFrames();
+    await Promise.all(this.lanes.map((lane) => lane.drawn));
+    this.element.removeAttribute("aria-busy");
   }
 
   /** A frame from the start of each segment, the same on both sides: the proof for an eye. */
@@ -152,7 +154,7 @@ class Lane {
       this.canvas.style.inlineSize = `${width}px`;
       this.canvas.style.blockSize = `${LANE}px`;
       if (this.sound) this.drawWaves(ratio);
-      else if (this.film) this.drawStrip(ratio);
+      else if (this.film) this.drawn = this.drawStrip(ratio);
       this.isDrawn = Boolean(this.sound ?? this.film);
     }
     this.blocks.setAttribute("viewBox", `0 0 ${width} ${LANE + AXIS}`);

@@ -1,9 +1,9 @@
 // What numbers mean, in words.
 
 export const KINDS = {
-  image: { tab: "Image", one: "image", many: "images", accept: "image/*" },
-  video: { tab: "Video", one: "video", many: "videos", accept: "video/*,image/*,.mkv,.ts,.flv,.avi" },
-  audio: { tab: "Audio", one: "sound", many: "sounds", accept: "audio/*,video/*,.flac,.opus,.wma,.aiff" },
+  image: { tab: "Image", one: "an image", takes: ["image"], accept: "image/*" },
+  video: { tab: "Video", one: "a video", takes: ["video", "image"], accept: "video/*,image/*,.mkv,.ts,.flv,.avi" },
+  audio: { tab: "Audio", one: "a sound", takes: ["audio", "video"], accept: "audio/*,video/*,.flac,.opus,.wma,.aiff" },
 };
 
 export const LOOKS_THROUGH = {
