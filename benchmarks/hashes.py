@@ -88,7 +88,7 @@ async def _search(database: Database, project: UUID, known: list[str], drawn: ra
         began = time.perf_counter()
         async with database.transaction() as connection:
             hits = await store.find_by_hash(
-                connection, project, MediaType.IMAGE, HashKind.PDQ, f"{number:064x}", Narrowing(), 100, without_media=False
+                connection, project, MediaType.IMAGE, HashKind.PDQ, f"{number:064x}", Narrowing(), 100, not_of=None
             )
         spent.append((time.perf_counter() - began) * 1000)
         found += [distance for _, distance in hits] == [furthest]

@@ -43,7 +43,7 @@ from protos import index_pb2, index_pb2_grpc
 
 _STATUSES: Final[tuple[Status, ...]] = ("pending", "processing", "ready", "failed")
 STATUS = {getattr(index_pb2, f"ASSET_STATUS_{status.upper()}"): status for status in _STATUSES}
-_KINDS: Final[tuple[JobKind, ...]] = ("asset", "csv", "zip")
+_KINDS: Final[tuple[JobKind, ...]] = ("asset", "csv", "zip", "refingerprint")
 _KIND = {getattr(index_pb2, f"JOB_KIND_{kind.upper()}"): kind for kind in _KINDS}
 STATUS_NUMBER = {status: number for number, status in STATUS.items()}
 

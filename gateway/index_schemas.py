@@ -12,7 +12,7 @@ from mesh.media import Confidence, MediaType
 
 Status = Literal["pending", "processing", "ready", "failed"]
 JobStatus = Literal["pending", "processing", "ready", "failed", "cancelled"]
-JobKind = Literal["asset", "csv", "zip"]
+JobKind = Literal["asset", "csv", "zip", "refingerprint"]
 Text = Annotated[str, Meta(max_length=500)]
 Limit = Annotated[int, Meta(ge=1, le=100)]
 HashKind = Literal["md5", "sha1", "sha256", "pdq", "phash", "dhash", "ahash", "whash"]
@@ -182,7 +182,7 @@ class ProgressBody(msgspec.Struct, kw_only=True):
 
 
 class JobBody(msgspec.Struct, kw_only=True):
-    """`media_type` is null where the job is about a file of rows."""
+    """`media_type` is null where the job is about a file of rows, or fingerprints again what an earlier version has made."""
 
     id: str
     kind: JobKind

@@ -1,4 +1,4 @@
-"""`python -m index_svc.admin`: projects, keys and plans from the command line, against the running mesh."""
+"""`python -m index_svc.admin`: projects, keys, plans and versions from the command line, against the running mesh."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from index_svc.admin_plans import add_plan_commands, id_of
+from index_svc.admin_versions import add_version_commands
 from index_svc.keys import SCOPES
 from index_svc.settings import Settings
 from mesh import client
@@ -153,6 +154,7 @@ def _parser() -> argparse.ArgumentParser:
     rotate.add_argument("--overlap-hours", type=float, default=24.0)
     add("revoke-key", _revoke_key, "end a key, everywhere within seconds").add_argument("key", help="its id or prefix")
     add_plan_commands(add_on_channel)
+    add_version_commands(add_on_channel)
     return parser
 
 

@@ -41,6 +41,10 @@ class Block:
     pairs: bytes
     positions: bytes | None
 
+    @property
+    def count(self) -> int:
+        return len(self.pairs) // _PAIR_BYTES
+
 
 @dataclass(frozen=True, slots=True)
 class PlacedBlock:
@@ -90,7 +94,7 @@ def blocks(postings: Postings, first_asset: int) -> Iterator[Block]:
 
 def read_blocks(placed: Sequence[PlacedBlock]) -> Postings:
     """What stands in them, in their order."""
-    counts = np.array([len(each.block.pairs) // _PAIR_BYTES for each in placed], np.int64)
+    counts = np.array([each.block.count for each in placed], np.int64)
     pairs = np.frombuffer(b"".join(each.block.pairs for each in placed), "<u4").reshape(-1, 2).astype(np.int64)
     positions = b"".join(
         bytes(_PAIR_BYTES // 2 * count) if each.block.positions is None else each.block.positions

@@ -16,6 +16,7 @@ from index_svc.store import access as access_store
 from index_svc.store import assets as asset_store
 from index_svc.store import bulk as store
 from index_svc.store import media as media_store
+from index_svc.store import renewals as renewal_store
 from index_svc.store.database import Connection, Database
 from index_svc.table import Table
 from mesh.errors import Conflict, InsufficientScope, InvalidRequest, NotFound, RequestTooLarge
@@ -89,7 +90,9 @@ class Bulk:
         is_over = False
         while not is_over:
             async with self._database.transaction() as connection:
-                is_over = await store.cancel_assets(connection, job, _CANCELLED_AT_ONCE) < _CANCELLED_AT_ONCE
+                assets = await store.cancel_assets(connection, job, _CANCELLED_AT_ONCE)
+                renewals = await renewal_store.cancel_renewals(connection, job, store.CANCELLED, _CANCELLED_AT_ONCE)
+                is_over = max(assets, renewals) < _CANCELLED_AT_ONCE
         return await self._index.get_job(project, job)
 
     async def _admit(self, project: UUID, allowed: Sequence[MediaType]) -> None:

@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 
 FINISHED = Counter("mediamesh_index_assets_total", "Assets that were fingerprinted, or were not.", ["media_type", "code"])
 
-_TASK_SECONDS: Final = 60.0
+TASK_SECONDS: Final = 60.0
 _SWEEP_SECONDS: Final = 2.0
 _EXPIRED_AT_ONCE: Final = 100
 QUEUE: Final = "assets"
@@ -55,7 +55,7 @@ class Jobs:
         self._with_hashes = with_hashes
         self._checking = asyncio.Lock()
         self._at_once = at_once
-        self._queue = LeasedQueue(database, QUEUE, "fingerprint_asset", self._fingerprint_asset, at_once, max_attempts)
+        self.leased_queue = self._queue = LeasedQueue(database, QUEUE, "fingerprint_asset", self._fingerprint_asset, at_once, max_attempts)
 
     async def __aenter__(self) -> Jobs:
         await self._queue.__aenter__()
@@ -90,7 +90,7 @@ class Jobs:
             FINISHED.labels(medium, refusal.code).inc()
             return
         on_duplicate = OnDuplicate(asset["on_duplicate"])
-        call.begin(str(asset["id"]), _TASK_SECONDS)
+        call.begin(str(asset["id"]), TASK_SECONDS)
         try:
             made = await self._matchers.fingerprint(medium, await self._source(number, asset["url"]), with_hashes=self._with_hashes)
             if on_duplicate is OnDuplicate.INDEX:

@@ -28,6 +28,7 @@ _RESTART_SECONDS: Final = 1.0
 _MAX_PAUSE_SECONDS: Final = 60.0
 _DRAIN_SECONDS: Final = 10.0
 
+Task = procrastinate.tasks.Task[..., Any, Any]
 Work = Callable[[int, bool], Awaitable[None]]
 """Does the work that this number stands for, and is told whether this is its last chance; may raise TryAgain."""
 
@@ -42,11 +43,10 @@ class LeasedQueue:
     def __init__(self, database: Database, name: str, task_name: str, work: Work, at_once: int, max_attempts: int) -> None:
         self._database = database
         self._name = name
-        self._work = work
         self._at_once = at_once
         self._max_attempts = max_attempts
         self._app = procrastinate.App(connector=PsycopgConnector())
-        self._task = self._app.task(name=task_name, queue=name, pass_context=True, retry=_Pauses())(self._run_one)
+        self._task = self.add(task_name, work)
         self._running: set[int] = set()
         self._workers: set[int] = set()
         logging.getLogger("procrastinate").setLevel(logging.CRITICAL)
@@ -62,19 +62,26 @@ class LeasedQueue:
         await asyncio.gather(*self._keepers, return_exceptions=True)
         await self._app.close_async()
 
-    async def put(self, connection: Connection, numbers: Sequence[int], *, priority: int = 0) -> None:
+    def add(self, task_name: str, work: Work) -> Task:
+        """Another kind of work for the same workers, to be put in by what this returns; before it is entered."""
+
+        async def run(context: JobContext, number: int) -> None:
+            await self._run_one(context.job, number, work)
+
+        return self._app.task(name=task_name, queue=self._name, pass_context=True, retry=_Pauses())(run)
+
+    async def put(self, connection: Connection, numbers: Sequence[int], *, priority: int = 0, task: Task | None = None) -> None:
         """Seen by the workers once the transaction is through; what has a higher priority is done first."""
         arguments: list[dict[str, Any]] = [{"number": number} for number in numbers]
-        deferrer = self._task.configure(connection=connection, priority=priority)
+        deferrer = (task or self._task).configure(connection=connection, priority=priority)
         await deferrer.batch_defer_async(*arguments)
 
-    async def _run_one(self, context: JobContext, number: int) -> None:
-        job = context.job
+    async def _run_one(self, job: QueuedJob, number: int, work: Work) -> None:
         assert job.id is not None
         self._running.add(job.id)
         self._workers.add(job.worker_id or 0)
         try:
-            await self._work(number, job.attempts + 1 >= self._max_attempts)
+            await work(number, job.attempts + 1 >= self._max_attempts)
         finally:
             self._running.discard(job.id)
 

@@ -6,6 +6,7 @@ What is kept of a fingerprint is the matcher's own message without its terms; no
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -14,7 +15,7 @@ from typing import Final
 import grpc
 
 from index_svc.hashes import EXACT
-from index_svc.records import Fingerprint
+from index_svc.records import Fingerprint, Kind
 from index_svc.settings import Settings
 from mesh import client
 from mesh.errors import Internal, MeshError, NotAvailable
@@ -23,6 +24,7 @@ from mesh.wire import options_to_proto, result_from_proto
 from protos import matcher_pb2, matcher_pb2_grpc, media_pb2
 
 _SIGN: Final = 1 << 63
+_KIND_SECONDS: Final = 5.0
 _STREAMS: Final = 4
 """A matcher answers the candidates of one stream in turn; its workers share out several."""
 
@@ -32,6 +34,7 @@ class Matchers:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._kinds: dict[MediaType, tuple[Kind, float]] = {}
         self._addresses = {
             MediaType.IMAGE: settings.image_address,
             MediaType.VIDEO: settings.video_address,
@@ -69,6 +72,25 @@ class Matchers:
         except MeshError as error:
             raise (error if isinstance(source, str) else _of_file(error)) from error
         return replace(_from_proto(response), media_bytes=response.media_bytes)
+
+    async def kind(self, medium: MediaType) -> Kind:
+        """What it makes now; what it said within the last seconds is not asked again."""
+        known = self._kinds.get(medium)
+        if known is None or known[1] < time.monotonic():
+            said = await client.ask(self._stub(medium).DescribeFingerprints, matcher_pb2.DescribeFingerprintsRequest())
+            known = self._kinds[medium] = (Kind(said.algorithm, said.version), time.monotonic() + _KIND_SECONDS)
+        return known[0]
+
+    async def kinds(self) -> dict[MediaType, Kind | None]:
+        """Of every matcher that this mesh has; None: it does not answer just now."""
+        return dict(zip(self._channels, await asyncio.gather(*map(self.kind_if_known, self._channels)), strict=True))
+
+    async def kind_if_known(self, medium: MediaType) -> Kind | None:
+        """None: it does not answer just now, or is too old to say."""
+        try:
+            return await self.kind(medium)
+        except MeshError:
+            return None
 
     async def search_terms(self, medium: MediaType, known: Fingerprint) -> Fingerprint:
         """With what is asked for to find it, or what it is a copy of."""

@@ -24,6 +24,7 @@ from index_svc.records import (
     OnDuplicate,
     Project,
     ProjectSettings,
+    VersionCount,
 )
 from index_svc.search import Found, Query
 from index_svc.texts import MAX_URL_CHARACTERS, checked_object, checked_text, known_id
@@ -96,6 +97,16 @@ def job_to_proto(job: Job) -> index_pb2.Job:
         kind=_KIND[job.kind],
         is_reading=job.is_reading,
         is_cancelled=job.is_cancelled,
+    )
+
+
+def version_to_proto(count: VersionCount, is_current: bool | None) -> index_pb2.AssetVersion:
+    return index_pb2.AssetVersion(
+        media_type=media_type_to_proto(count.media_type),
+        algorithm=count.kind.algorithm,
+        version=count.kind.version,
+        assets=count.assets,
+        is_current=is_current,
     )
 
 

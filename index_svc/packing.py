@@ -32,10 +32,12 @@ class Packing:
     async def pack(self) -> bool:
         """Everything that is ripe for it; whether there was anything."""
         async with self._database.transaction() as connection:
-            shelves = await store.full_shelves(connection)
-        for shelf in shelves:
+            full, stale = await store.full_shelves(connection), await store.stale_shelves(connection)
+        for shelf in full:
             async with self._database.transaction() as connection:
                 await store.pack(connection, shelf)
+        shelves = list(dict.fromkeys([*full, *stale]))
+        for shelf in shelves:
             while await self._merge(shelf):
                 pass
         return bool(shelves)

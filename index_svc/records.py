@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from mesh.media import MatchResult, MediaType
@@ -25,11 +25,12 @@ class AssetStatus(StrEnum):
 
 
 class JobKind(StrEnum):
-    """What a job is about: one asset, or the rows of a file."""
+    """What a job is about: one asset, the rows of a file, or assets that are fingerprinted again."""
 
     ASSET = "asset"
     CSV = "csv"
     ZIP = "zip"
+    REFINGERPRINT = "refingerprint"
 
 
 class OnDuplicate(StrEnum):
@@ -224,6 +225,41 @@ class JobRow:
     error_message: str | None
 
 
+class Kind(NamedTuple):
+    """What a fingerprint is of; only those of one kind compare."""
+
+    algorithm: str
+    version: int
+
+
+NO_KIND: Final = Kind("", 0)
+"""Of what has no fingerprint."""
+
+
+@dataclass(frozen=True, slots=True)
+class VersionCount:
+    """How many ready assets of a medium have fingerprints of one kind."""
+
+    media_type: MediaType
+    kind: Kind
+    assets: int
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """An asset that is to be fingerprinted again: what it is now, and where its media may be had."""
+
+    id: int
+    job: UUID
+    number: int
+    asset: UUID
+    project: UUID
+    media_type: MediaType
+    kind: Kind
+    sha256: str
+    url: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
     """What a matcher made of a file: `payload` is opaque, the terms and their positions (milliseconds) are what can be looked up."""
@@ -238,6 +274,10 @@ class Fingerprint:
     media_bytes: int = 0
     # By their names; those of a blank picture's looks are left out, for they are alike for no reason.
     hashes: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def kind(self) -> Kind:
+        return Kind(self.algorithm, self.version)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,13 +21,13 @@ from index_svc.matchers import Matchers
 from index_svc.plans import Quota
 from index_svc.quotas import Quotas
 from index_svc.ranking import DEFAULT_THRESHOLDS, STRONG_COVERAGE, is_hit, is_strong, ranked
-from index_svc.records import Fingerprint, Hit, Narrowing, ProjectSettings
+from index_svc.records import Fingerprint, Hit, Kind, Narrowing, ProjectSettings
 from index_svc.store import access as access_store
 from index_svc.store import hashes as hash_store
 from index_svc.store import postings as store
 from index_svc.store.database import Connection, Database
 from matching.decision import confidence_label, is_match
-from mesh.errors import InvalidRequest, NotFound
+from mesh.errors import FingerprintMismatch, InvalidRequest, NotFound
 from mesh.media import Confidence, Coverage, MatchResult, MediaType
 
 MAX_HITS: Final = 100
@@ -101,13 +101,13 @@ class Search:
         async with self._database.transaction() as connection:
             await self._access.require_feature(connection, project, f"{medium}:search")
             cut = await self._cut(connection, project, medium, query.threshold, query.min_coverage)
-            has_lists = await hash_store.has_assets_without_media(connection, project, medium)
+            there = await hash_store.kinds_there(connection, project, medium)
         is_downloading = query.asset is None and query.hash is None
         async with self._quotas.search(project, is_downloading=is_downloading) as spending:
             with _timed(timings, medium, "fingerprint"):
-                known = await self._known(project, query, with_hashes=has_lists)
+                known = await self._known(project, query, there)
                 await self._quotas.charge(spending, known.fingerprint.media_bytes if known.fingerprint else 0)
-            hits = await self._find(project, medium, known, query.narrowing, cut, timings, with_lists=has_lists)
+            hits = await self._find(project, medium, known, query.narrowing, cut, timings, there)
         end = query.offset + limit
         return Found(ranked(hits)[query.offset : end], end if len(hits) > end else None, timings, spending.quotas)
 
@@ -115,8 +115,9 @@ class Search:
         """The ready asset of the collection that this one, which is no part of it yet, is a duplicate of."""
         async with self._database.transaction() as connection:
             cut = await self._cut(connection, project, medium, None, 0.0)
+            there = await hash_store.kinds_there(connection, project, medium)
         narrowing = Narrowing(collections=[collection], without=asset)
-        found = ranked(await self._find(project, medium, _Known(made, made.hashes), narrowing, cut, {}, with_lists=bool(made.hashes)))
+        found = ranked(await self._find(project, medium, _Known(made, made.hashes), narrowing, cut, {}, there))
         return found[0].asset.id if found else None
 
     async def _cut(self, connection: Connection, project: UUID, medium: MediaType, threshold: float | None, min_coverage: float) -> _Cut:
@@ -127,11 +128,12 @@ class Search:
         strong_coverage = STRONG_COVERAGE if settings.strong_coverage is None else settings.strong_coverage
         return _Cut(_checked_threshold(threshold, default), min_coverage, default, strong_coverage)
 
-    async def _known(self, project: UUID, query: Query, *, with_hashes: bool) -> _Known:
+    async def _known(self, project: UUID, query: Query, there: set[Kind]) -> _Known:
         """What there is to find others by."""
         if query.hash is not None:
             return _Known(None, dict([query.hash]))
         if query.asset is None:
+            with_hashes = bool(there) and there != {await self._matchers.kind_if_known(query.media_type)}
             made = await self._matchers.fingerprint(query.media_type, query.media or query.url, with_hashes=with_hashes)
             return _Known(made, made.hashes)
         async with self._database.transaction() as connection:
@@ -149,43 +151,49 @@ class Search:
         narrowing: Narrowing,
         cut: _Cut,
         timings: dict[str, float],
-        *,
-        with_lists: bool,
+        there: set[Kind],
     ) -> list[Hit]:
-        """By its fingerprint among assets that have one, and by its hashes among those that have nothing else."""
+        """By its fingerprint among assets that have one of its kind, and by its hashes among all others."""
         hits: list[Hit] = []
-        fingerprint = known.fingerprint
+        fingerprint = await self._with_search_terms(medium, known.fingerprint)
         if fingerprint is not None:
-            fingerprint = await self._matchers.search_terms(medium, fingerprint)
             with _timed(timings, medium, "candidates"):
                 async with self._database.transaction() as connection:
                     numbers = await store.find_candidates(connection, project, medium, fingerprint, narrowing, self._max_candidates)
             with _timed(timings, medium, "compare"):
                 hits = [hit async for hit in self._hits(project, medium, fingerprint, numbers, cut)]
-        if with_lists or fingerprint is None:
+        if fingerprint is None or there - {fingerprint.kind}:
             with _timed(timings, medium, "hashes"):
-                hits += await self._hash_hits(project, medium, known, narrowing, cut)
+                hits += await self._hash_hits(project, medium, known, narrowing, cut, fingerprint.kind if fingerprint else None)
         return [replace(hit, is_strong=is_strong(hit, cut.default_threshold, cut.strong_coverage)) for hit in hits]
 
-    async def _hash_hits(self, project: UUID, medium: MediaType, known: _Known, narrowing: Narrowing, cut: _Cut) -> list[Hit]:
-        """Of media that are searched for only what lists are exchanged in; of a hash of its own, every asset that has one of its kind."""
-        is_query = known.fingerprint is None
+    async def _with_search_terms(self, medium: MediaType, known: Fingerprint | None) -> Fingerprint | None:
+        """None: there is no fingerprint, or (of an asset that is not fingerprinted again yet) none that its matcher still compares."""
+        if known is None:
+            return None
+        try:
+            return await self._matchers.search_terms(medium, known)
+        except FingerprintMismatch:
+            return None
+
+    async def _hash_hits(
+        self, project: UUID, medium: MediaType, known: _Known, narrowing: Narrowing, cut: _Cut, compared: Kind | None
+    ) -> list[Hit]:
+        """Among what was not compared. Of media only what lists are exchanged in counts, of a hash every kind."""
+        made = known.fingerprint
         best: dict[int, float] = {}
         async with self._database.transaction() as connection:
-            for kind in HashKind if is_query else LISTED:
+            for kind in HashKind if made is None else LISTED:
                 if kind in known.hashes:
+                    value = known.hashes[kind]
                     found = await hash_store.find_by_hash(
-                        connection,
-                        project,
-                        medium,
-                        kind,
-                        known.hashes[kind],
-                        narrowing,
-                        MAX_HASH_HITS,
-                        without_media=not is_query,
+                        connection, project, medium, kind, value, narrowing, MAX_HASH_HITS, not_of=compared
                     )
                     for number, distance in found:
                         best[number] = max(best.get(number, 0.0), similarity(kind, distance))
+            if made is not None:
+                same = await hash_store.find_same_bytes(connection, project, medium, made.sha256, narrowing, MAX_HASH_HITS, not_of=compared)
+                best.update(dict.fromkeys(same, 1.0))
             assets = await store.read_ready(connection, project, list(best))
         hits = [Hit(asset, _result(medium, best[number])) for number, asset in assets.items()]
         return [hit for hit in hits if is_hit(hit, cut.threshold, cut.min_coverage)]

@@ -31,6 +31,8 @@ from index_svc.messages import (
 )
 from index_svc.packing import Packing
 from index_svc.quotas import Plans, Quotas
+from index_svc.renewal_door import RenewalDoor
+from index_svc.renewals import Renewals
 from index_svc.search import Search
 from index_svc.settings import Settings
 from index_svc.store.database import Database
@@ -59,6 +61,7 @@ def build(settings: Settings) -> Service:
     access = Access(database, settings.index_key_secret)
     search = Search(database, access, quotas, matchers, settings.index_max_candidates)
     jobs = Jobs(database, matchers, quotas, search, settings.index_jobs, settings.index_job_attempts, with_hashes=settings.index_hashes)
+    renewals = Renewals(database, matchers, jobs, with_hashes=settings.index_hashes)
     index = Index(database, access, quotas, jobs)
     uploads = Uploads(database, access, index, settings.index_max_held_bytes)
     archives = FetcherClient(settings, settings.fetcher_address, None)
@@ -81,7 +84,7 @@ def build(settings: Settings) -> Service:
         max_unpacked_bytes=settings.archive_max_unpacked_bytes,
     )
     bulk = Bulk(database, index, reader, settings.csv_max_rows)
-    servicer = IndexServicer(access, index, search, uploads, HashLists(database, access), bulk)
+    servicer = IndexServicer(access, index, search, uploads, HashLists(database, access), bulk, renewals)
     usage = UsageServicer(quotas, Plans(database))
 
     def add_to_server(server: Any) -> None:
@@ -100,6 +103,7 @@ def build(settings: Settings) -> Service:
             database,
             matchers,
             jobs,
+            renewals,
             Packing(database),
             *((unpackers,) if settings.index_bulk_jobs else ()),
             archives,
@@ -108,11 +112,14 @@ def build(settings: Settings) -> Service:
     )
 
 
-class IndexServicer(UploadDoor, HashListDoor, BulkDoor):
-    def __init__(self, access: Access, index: Index, search: Search, uploads: Uploads, hash_lists: HashLists, bulk: Bulk) -> None:
+class IndexServicer(UploadDoor, HashListDoor, BulkDoor, RenewalDoor):
+    def __init__(
+        self, access: Access, index: Index, search: Search, uploads: Uploads, hash_lists: HashLists, bulk: Bulk, renewals: Renewals
+    ) -> None:
         UploadDoor.__init__(self, uploads, search)
         HashListDoor.__init__(self, hash_lists)
         BulkDoor.__init__(self, bulk)
+        RenewalDoor.__init__(self, renewals)
         self._access = access
         self._index = index
         self._search = search

@@ -125,6 +125,11 @@ class Matcher:
         known = replace(fingerprint, layers={}, terms=(), term_positions=(), working=b"")
         return await self._run(self._room.explicit_hashes, media.path, known)
 
+    @property
+    def kind(self) -> tuple[str, int]:
+        """The algorithm and the version of what it makes."""
+        return self._room.algorithm, self._room.version
+
     async def search_terms(self, known: Fingerprint) -> Fingerprint:
         """With the terms that an index is asked for instead of those that it keeps."""
         self._check_kind(known)

@@ -11,7 +11,14 @@ from mesh.matcher import Matcher
 from mesh.media import DETAIL, Fingerprint, MatchOptions, MediaType
 from mesh.media_file import MediaFile
 from mesh.media_type import LIMITS, MEBIBYTE
-from mesh.wire import fingerprint_from_proto, fingerprint_to_proto, options_from_proto, result_to_proto, timings_to_proto
+from mesh.wire import (
+    fingerprint_from_proto,
+    fingerprint_to_proto,
+    media_type_to_proto,
+    options_from_proto,
+    result_to_proto,
+    timings_to_proto,
+)
 from protos import matcher_pb2, matcher_pb2_grpc
 
 
@@ -58,6 +65,14 @@ class MatcherServicer(matcher_pb2_grpc.MatcherServiceServicer):
         with self._matcher.admission():
             known = await self._matcher.search_terms(fingerprint_from_proto(request.fingerprint))
         return matcher_pb2.ComputeSearchTermsResponse(terms=fingerprint_to_proto(known).terms)
+
+    async def DescribeFingerprints(  # noqa: N802
+        self, request: matcher_pb2.DescribeFingerprintsRequest, context: Any
+    ) -> matcher_pb2.DescribeFingerprintsResponse:
+        algorithm, version = self._matcher.kind
+        return matcher_pb2.DescribeFingerprintsResponse(
+            media_type=media_type_to_proto(self._media_type), algorithm=algorithm, version=version
+        )
 
     async def Compare(  # noqa: N802
         self, request_iterator: AsyncIterator[matcher_pb2.CompareRequest], context: Any

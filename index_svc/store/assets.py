@@ -32,7 +32,11 @@ SELECT jobs.id, jobs.number, jobs.kind, jobs.media_type, jobs.total, jobs.create
        CASE WHEN jobs.kind = 'asset' AND jobs.total = 1 THEN min(assets.id::text) END AS asset_id,
        CASE WHEN jobs.kind = 'asset' AND jobs.total = 1 THEN min(assets.error_code) ELSE jobs.error_code END AS error_code,
        CASE WHEN jobs.kind = 'asset' AND jobs.total = 1 THEN min(assets.error_message) ELSE jobs.error_message END AS error_message
-  FROM jobs LEFT JOIN assets ON assets.job = jobs.id
+  FROM jobs LEFT JOIN LATERAL (
+    SELECT id, status, error_code, error_message, finished_at FROM assets WHERE assets.job = jobs.id
+    UNION ALL
+    SELECT NULL, status, error_code, error_message, finished_at FROM renewals WHERE renewals.job = jobs.id
+  ) AS assets ON true
 """
 
 

@@ -131,7 +131,8 @@ async def lock_job(connection: Connection, project: UUID, job: UUID) -> dict[str
     """What its end depends on: whether it is cancelled, and whether anything of it is awaited."""
     cursor = await connection.execute(
         "SELECT cancelled_at IS NOT NULL AS is_cancelled, is_reading OR EXISTS"
-        " (SELECT FROM assets WHERE assets.job = jobs.id AND assets.status IN ('pending', 'processing')) AS is_awaited"
+        " (SELECT FROM assets WHERE assets.job = jobs.id AND assets.status IN ('pending', 'processing')) OR EXISTS"
+        " (SELECT FROM renewals WHERE renewals.job = jobs.id AND renewals.status IN ('pending', 'processing')) AS is_awaited"
         " FROM jobs WHERE project = %s AND id = %s FOR UPDATE",
         [project, job],
     )
@@ -173,6 +174,12 @@ async def list_rows(
         "(SELECT number, line, file, 'failed', NULL, NULL, '', code, message FROM refused_rows"
         "  WHERE job = %(job)s AND number > %(after)s AND coalesce(%(status)s::text, 'failed') = 'failed'"
         "  ORDER BY number LIMIT %(limit)s)"
+        " UNION ALL "
+        "(SELECT renewals.number, NULL, NULL, renewals.status, assets.id, assets.media_type, assets.name, renewals.error_code,"
+        "  renewals.error_message FROM renewals JOIN assets ON assets.number = renewals.asset"
+        f"  WHERE renewals.job = %(job)s AND renewals.number > %(after)s AND {IS_THERE}"
+        "  AND (%(status)s::text IS NULL OR renewals.status = %(status)s)"
+        "  ORDER BY renewals.number LIMIT %(limit)s)"
         " ORDER BY number LIMIT %(limit)s",
         {"job": job, "after": after, "status": status, "limit": limit},
     )

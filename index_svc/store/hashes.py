@@ -10,7 +10,7 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from index_svc.hashes import EXACT, NEAR, HashKind, bands, max_distance, probes
-from index_svc.records import MEDIUM_NUMBER, Asset, Narrowing
+from index_svc.records import MEDIUM_NUMBER, NO_KIND, Asset, Kind, Narrowing
 from index_svc.store.assets import COLUMNS, IS_THERE, to_asset
 from index_svc.store.database import Connection
 from index_svc.store.usage import take_places
@@ -32,7 +32,7 @@ SELECT found.asset AS number, found.distance FROM (
 ) AS found JOIN assets ON assets.number = found.asset
  WHERE assets.project = %(project)s AND assets.media_type = %(media_type)s AND assets.status = 'ready'
    AND (assets.expires_at IS NULL OR assets.expires_at > now())
-   AND (NOT %(without_media)s OR assets.algorithm IS NULL)
+   AND (%(not_of)s::text IS NULL OR assets.algorithm IS NULL OR assets.algorithm <> %(not_of)s OR assets.version <> %(not_of_version)s)
    AND (%(collections)s::text[] IS NULL OR assets.collection = ANY(%(collections)s))
    AND assets.metadata @> %(metadata)s
    AND (%(without)s::uuid IS NULL OR assets.id <> %(without)s)
@@ -82,12 +82,17 @@ async def read_hashes(connection: Connection, project: UUID, asset: UUID, media_
     return {kind: _hexadecimal(kind, row[kind]) for kind in HashKind if row[kind]} if row else {}
 
 
-async def has_assets_without_media(connection: Connection, project: UUID, media_type: MediaType) -> bool:
-    found = await connection.execute(
-        "SELECT 1 FROM assets WHERE project = %s AND media_type = %s AND algorithm IS NULL AND status = 'ready' LIMIT 1",
-        [project, MEDIUM_NUMBER[media_type]],
+async def kinds_there(connection: Connection, project: UUID, media_type: MediaType) -> set[Kind]:
+    """Of what kind the fingerprints of ready assets are, as far as that tells one kind from several; NO_KIND: of some there is none."""
+    about = {"project": project, "media_type": MEDIUM_NUMBER[media_type]}
+    ready = "FROM assets WHERE project = %(project)s AND media_type = %(media_type)s AND status = 'ready' AND algorithm"
+    cursor = await connection.execute(
+        f"(SELECT algorithm, version {ready} IS NOT NULL ORDER BY algorithm, version LIMIT 1) UNION ALL"
+        f" (SELECT algorithm, version {ready} IS NOT NULL ORDER BY algorithm DESC, version DESC LIMIT 1) UNION ALL"
+        f" (SELECT %(none)s, %(none_version)s {ready} IS NULL LIMIT 1)",
+        {**about, "none": NO_KIND.algorithm, "none_version": NO_KIND.version},
     )
-    return await found.fetchone() is not None
+    return {Kind(**row) for row in await cursor.fetchall()}
 
 
 async def find_by_hash(
@@ -99,9 +104,9 @@ async def find_by_hash(
     narrowing: Narrowing,
     limit: int,
     *,
-    without_media: bool,
+    not_of: Kind | None,
 ) -> list[tuple[int, int]]:
-    """Numbers of ready assets and the bits in which their hash differs, the nearest first; `without_media`: only those that have none."""
+    """Numbers of ready assets and the bits in which their hash differs, the nearest first; without those of `not_of`."""
     if kind in EXACT:
         found = f"SELECT asset, 0 AS distance FROM hashes WHERE project = {_PROJECT} AND {kind} = %(value)s"  # noqa: S608
     else:
@@ -109,25 +114,26 @@ async def find_by_hash(
         await connection.execute(_ONE_BY_ONE.format("off"))
         distance = f"bit_count({kind} # {_value(kind, 'value')})"
         found = f"SELECT asset, {distance} AS distance FROM hashes WHERE bands && {_KEYS} AND {distance} <= %(max_distance)s"  # noqa: S608
-    cursor = await connection.execute(
-        _FIND.format(found=found),
-        {
-            "project": project,
-            "media_type": MEDIUM_NUMBER[media_type],
-            "value": _argument(kind, value),
-            "bands": [] if kind in EXACT else probes(kind, value),
-            "max_distance": max_distance(kind),
-            "without_media": without_media,
-            "collections": narrowing.collections or None,
-            "metadata": Jsonb(narrowing.metadata),
-            "without": narrowing.without,
-            "limit": limit,
-        },
-    )
-    rows = await cursor.fetchall()
+    arguments = {
+        "value": _argument(kind, value),
+        "bands": [] if kind in EXACT else probes(kind, value),
+        "max_distance": max_distance(kind),
+    }
+    numbers = await _find(connection, project, media_type, found, arguments, narrowing, limit, not_of)
     if kind not in EXACT:
         await connection.execute(_ONE_BY_ONE.format("on"))
-    return [(row["number"], row["distance"]) for row in rows]
+    return numbers
+
+
+async def find_same_bytes(
+    connection: Connection, project: UUID, media_type: MediaType, sha256: str, narrowing: Narrowing, limit: int, *, not_of: Kind | None
+) -> list[int]:
+    """Ready assets whose fingerprint was made from these bytes, whether or not they carry hashes; without those of `not_of`."""
+    found = (
+        "SELECT number AS asset, 0 AS distance FROM assets"
+        " WHERE project = %(project)s AND media_type = %(media_type)s AND sha256 = %(value)s"
+    )
+    return [number for number, _ in await _find(connection, project, media_type, found, {"value": sha256}, narrowing, limit, not_of)]
 
 
 async def insert_hash_assets(
@@ -188,6 +194,33 @@ async def export_hashes(
         },
     )
     return [(_hexadecimal(kind, row.pop("hash")), to_asset(row)) for row in await cursor.fetchall()]
+
+
+async def _find(
+    connection: Connection,
+    project: UUID,
+    media_type: MediaType,
+    found: str,
+    arguments: dict[str, Any],
+    narrowing: Narrowing,
+    limit: int,
+    not_of: Kind | None,
+) -> list[tuple[int, int]]:
+    cursor = await connection.execute(
+        _FIND.format(found=found),
+        {
+            **arguments,
+            "project": project,
+            "media_type": MEDIUM_NUMBER[media_type],
+            "not_of": not_of.algorithm if not_of else None,
+            "not_of_version": not_of.version if not_of else None,
+            "collections": narrowing.collections or None,
+            "metadata": Jsonb(narrowing.metadata),
+            "without": narrowing.without,
+            "limit": limit,
+        },
+    )
+    return [(row["number"], row["distance"]) for row in await cursor.fetchall()]
 
 
 async def _insert_hashes(connection: Connection, project: UUID, kind: HashKind, hashes: list[tuple[int, str]]) -> None:

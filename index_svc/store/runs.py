@@ -22,7 +22,8 @@ MERGED_AT_ONCE: Final = 4
 _PACKED_AT_ONCE: Final = 1000
 _SLICE_POSTINGS: Final = 2_000_000
 _LOCK: Final = 0x6D6D_7061
-_COLUMNS: Final = "id, project, media_type, first_asset, postings"
+_COLUMNS: Final = "id, project, media_type, first_asset, postings, is_stale"
+_GONE: Final = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class Run:
     media_type: int
     first_asset: int
     postings: int
+    is_stale: bool = False
 
     @property
     def size(self) -> int:
@@ -56,6 +58,13 @@ async def full_shelves(connection: Connection) -> list[Shelf]:
         await cursor.execute(
             "SELECT project, media_type FROM unpacked GROUP BY project, media_type HAVING sum(cardinality(terms)) >= %s", [PACKED_FROM]
         )
+        return await cursor.fetchall()
+
+
+async def stale_shelves(connection: Connection) -> list[Shelf]:
+    """Where runs hold what assets no longer have."""
+    async with connection.cursor(row_factory=class_row(Shelf)) as cursor:
+        await cursor.execute("SELECT DISTINCT project, media_type FROM runs WHERE is_stale")
         return await cursor.fetchall()
 
 
@@ -79,13 +88,15 @@ async def pack(connection: Connection, shelf: Shelf) -> bool:
 
 
 async def runs_to_merge(connection: Connection, shelf: Shelf) -> list[Run]:
-    """The smallest ones that are as many of a size as are merged at once."""
+    """Those that are stale; else the smallest ones that are as many of a size as are merged at once."""
     async with connection.cursor(row_factory=class_row(Run)) as cursor:
         await cursor.execute(
             f"SELECT {_COLUMNS} FROM runs WHERE project = %s AND media_type = %s ORDER BY postings",  # noqa: S608
             [shelf.project, shelf.media_type],
         )
         runs = await cursor.fetchall()
+    if stale := [run for run in runs if run.is_stale]:
+        return stale
     for size in sorted({run.size for run in runs}):
         alike = [run for run in runs if run.size == size]
         if len(alike) >= MERGED_AT_ONCE:
@@ -94,7 +105,10 @@ async def runs_to_merge(connection: Connection, shelf: Shelf) -> list[Run]:
 
 
 async def merge(connection: Connection, shelf: Shelf, runs: Sequence[Run]) -> bool:
-    """One run instead of several, without the assets that are gone; False: somebody else is packing."""
+    """One run instead of several, without the assets that are gone and what they had before they were fingerprinted again.
+
+    False: somebody else is packing.
+    """
     if not await _lock(connection):
         return False
     identities = [run.id for run in runs]
@@ -103,18 +117,19 @@ async def merge(connection: Connection, shelf: Shelf, runs: Sequence[Run]) -> bo
         return True
     first_asset = min(run.first_asset for run in runs)
     merged = await _insert_run(connection, shelf, first_asset, 0)
-    is_there = await _is_there(connection, shelf, first_asset)
+    stale_runs = await _stale_runs(connection, shelf, first_asset)
     written, rest = 0, blocks.joined(())
     for lower, upper in await _slices(connection, identities):
-        found = blocks.joined([rest, await _read_slice(connection, runs, lower, upper)])
+        read, origins = await _read_slice(connection, runs, lower, upper)
+        is_alive = origins > stale_runs[np.minimum(read.assets - first_asset, len(stale_runs) - 1)]
+        found = blocks.joined([rest, read.where(is_alive)])
         is_in = np.ones(len(found), bool) if upper is None else found.terms < upper
         rest = found.where(~is_in)
-        is_in &= is_there[np.minimum(found.assets - first_asset, len(is_there) - 1)]
         alive = await asyncio.to_thread(blocks.in_order, found.where(is_in))
         await _write(connection, merged, first_asset, alive)
         written += len(alive)
     await connection.execute("UPDATE runs SET postings = %s WHERE id = %s", [written, merged])
-    await connection.execute("DELETE FROM runs WHERE id = ANY(%s)", [identities])
+    await connection.execute("DELETE FROM runs WHERE id = ANY(%s)", [identities if written else [*identities, merged]])
     return True
 
 
@@ -143,8 +158,10 @@ async def _slices(connection: Connection, runs: list[int]) -> list[tuple[int | N
     return list(zip([None, *cuts], [*cuts, None], strict=True))
 
 
-async def _read_slice(connection: Connection, runs: Sequence[Run], lower: int | None, upper: int | None) -> Postings:
-    """The blocks that begin within; their last terms may lie beyond."""
+async def _read_slice(
+    connection: Connection, runs: Sequence[Run], lower: int | None, upper: int | None
+) -> tuple[Postings, NDArray[np.int64]]:
+    """What stands in the blocks that begin within, and in which run; their last terms may lie beyond."""
     async with connection.cursor(binary=True, row_factory=tuple_row) as cursor:
         await cursor.execute(
             "SELECT run, first_term, pairs, positions FROM blocks WHERE run = ANY(%s)"
@@ -152,21 +169,25 @@ async def _read_slice(connection: Connection, runs: Sequence[Run], lower: int | 
             [[run.id for run in runs], lower, upper, upper],
         )
         first_assets = {run.id: run.first_asset for run in runs}
-        return blocks.read_blocks([PlacedBlock(first_assets[run], Block(*block)) for run, *block in await cursor.fetchall()])
+        rows = await cursor.fetchall()
+    found = [PlacedBlock(first_assets[run], Block(*block)) for run, *block in rows]
+    origins = np.repeat(np.array([row[0] for row in rows], np.int64), [each.block.count for each in found])
+    return blocks.read_blocks(found), origins
 
 
-async def _is_there(connection: Connection, shelf: Shelf, first_asset: int) -> NDArray[np.bool_]:
-    """By the number of the asset, from the first one on; what lies behind the last one is not there."""
+async def _stale_runs(connection: Connection, shelf: Shelf, first_asset: int) -> NDArray[np.int64]:
+    """By the number of the asset, from the first one on: the run up to which all is stale; every run of an asset that is gone."""
     async with connection.cursor(binary=True, row_factory=tuple_row) as cursor:
         await cursor.execute(
-            "SELECT assets.number FROM assets JOIN projects ON projects.id = assets.project"
+            "SELECT assets.number, assets.stale_runs FROM assets JOIN projects ON projects.id = assets.project"
             " WHERE projects.number = %s AND assets.media_type = %s AND assets.number >= %s",
             [shelf.project, shelf.media_type, first_asset],
         )
-        numbers = np.fromiter((number for (number,) in await cursor.fetchall()), np.int64) - first_asset
-    is_there = np.zeros(int(numbers.max(initial=-1)) + 2, bool)
-    is_there[numbers] = True
-    return is_there
+        found = np.array(await cursor.fetchall(), np.int64).reshape(-1, 2)
+    numbers = found[:, 0] - first_asset
+    stale = np.full(int(numbers.max(initial=-1)) + 2, _GONE, np.int64)
+    stale[numbers] = found[:, 1]
+    return stale
 
 
 async def _write(connection: Connection, run: int, first_asset: int, found: Postings) -> None:

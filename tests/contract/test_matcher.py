@@ -138,6 +138,12 @@ async def compare(stub: Any, query: media_pb2.Fingerprint, *candidates: media_pb
     return [response async for response in client.ask_stream(stub.Compare, requests())]
 
 
+async def test_matcher_says_of_what_version_its_fingerprints_are(stub: Any, medium: Medium) -> None:
+    said = await client.ask(stub.DescribeFingerprints, matcher_pb2.DescribeFingerprintsRequest())
+    made = await fingerprint(stub, medium.original)
+    assert (said.media_type, said.algorithm, said.version) == (medium.number, made.algorithm, made.version)
+
+
 async def test_copy_matches_other_does_not_and_answers_keep_their_order(stub: Any, medium: Medium) -> None:
     original, copy, other = [await fingerprint(stub, content) for content in (medium.original, medium.copy, medium.other)]
     responses = await compare(stub, original, original, copy, other)

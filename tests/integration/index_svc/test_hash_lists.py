@@ -10,7 +10,7 @@ import pytest
 from index_svc.access import Access
 from index_svc.hash_lists import HashLists, HashRow
 from index_svc.hashes import HashKind
-from index_svc.records import Narrowing
+from index_svc.records import NO_KIND, Narrowing
 from index_svc.store import assets
 from index_svc.store import hashes as store
 from index_svc.store.database import Database
@@ -68,7 +68,7 @@ async def test_one_projects_hashes_are_none_of_anothers(database: Database, acce
     async with database.transaction() as connection:
         for project in (one, two):
             found = await store.find_by_hash(
-                connection, project, MediaType.IMAGE, HashKind.PDQ, batch[0].value, Narrowing(), 10, without_media=True
+                connection, project, MediaType.IMAGE, HashKind.PDQ, batch[0].value, Narrowing(), 10, not_of=NO_KIND
             )
             owner = await connection.execute("SELECT project FROM assets WHERE number = ANY(%s)", [[number for number, _ in found]])
             assert {row["project"] for row in await owner.fetchall()} == {project}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
+from dataclasses import replace
+from uuid import uuid4
 
 import pytest
 from psycopg.rows import tuple_row
@@ -11,8 +13,8 @@ from psycopg.rows import tuple_row
 from index_svc import blocks
 from index_svc.blocks import Block, PlacedBlock, read_blocks
 from index_svc.packing import Packing
-from index_svc.records import Fingerprint
-from index_svc.store import assets, runs
+from index_svc.records import Fingerprint, Kind
+from index_svc.store import assets, renewals, runs
 from index_svc.store.database import Connection
 from mesh.media import MediaType
 from tests.integration.index_svc.test_store import Library, fingerprint, library, other
@@ -146,3 +148,67 @@ async def test_project_takes_its_blocks_with_it(library: Library, other: Library
         await connection.execute("DELETE FROM projects WHERE id = %s", [library.project])
         assert 0 < await count(connection, "blocks") < before
         assert await count(connection, "runs") >= 1
+
+
+async def renew(library: Library, made: list[Fingerprint], version: int) -> None:
+    """What a job does to every asset, oldest first, with these instead of a matcher's."""
+    job = uuid4()
+    async with library.database.transaction() as connection:
+        count = await renewals.insert_renewals(connection, library.project, job, {MediaType.IMAGE: Kind("made-up", version)})
+        identities = await renewals.claim_next(connection, job, count)
+    assert len(identities) == count == len(made)
+    for identity, each in zip(identities, made, strict=True):
+        async with library.database.transaction() as connection:
+            renewal = await renewals.find_renewal(connection, identity)
+            assert renewal is not None
+            assert await renewals.finish(connection, identity)
+            assert not await renewals.finish(connection, identity)
+            assert await renewals.replace_fingerprint(connection, renewal.number, each)
+    async with library.database.transaction() as connection:
+        await renewals.note_stale_runs(connection, job)
+
+
+@pytest.mark.parametrize("is_packed", [True, False])
+async def test_terms_of_an_earlier_version_leave_the_blocks_and_those_of_the_new_one_stay(library: Library, *, is_packed: bool) -> None:
+    packing = Packing(library.database)
+    first = [drawn(seed) for seed in range(20)]
+    numbers = [(await library.add(each))[1] for each in first]
+    if is_packed:
+        while await packing.pack():
+            pass
+    second = [replace(drawn(100 + seed), version=2) for seed in range(20)]
+    await renew(library, second, 2)
+    assert [(await library.vote(each))[0] for each in second] == numbers
+    while await packing.pack():
+        pass
+    third = [replace(drawn(200 + seed), version=3) for seed in range(20)]
+    await renew(library, third, 3)
+    while await packing.pack():
+        pass
+    assert [(await library.vote(each))[0] for each in third] == numbers
+    assert await library.vote(second[0]) == []
+    async with library.database.transaction() as connection:
+        assert await count(connection, "runs WHERE is_stale") == 0
+        cursor = await connection.execute("SELECT coalesce(sum(postings), 0)::int AS packed FROM runs")
+        packed = (await cursor.fetchall())[0]["packed"]
+        cursor = await connection.execute("SELECT coalesce(sum(cardinality(terms)), 0)::int AS waiting FROM unpacked")
+        waiting = (await cursor.fetchall())[0]["waiting"]
+    assert packed + waiting == 20 * TERMS
+
+
+async def test_first_run_after_a_renewal_is_not_taken_for_a_stale_one(library: Library) -> None:
+    packing = Packing(library.database)
+    for seed in range(4 * runs.MERGED_AT_ONCE + 4):
+        await library.add(drawn(seed))
+    made = [replace(drawn(100 + seed), version=2) for seed in range(4 * runs.MERGED_AT_ONCE + 4)]
+    await renew(library, made, 2)
+    while await packing.pack():
+        pass
+    async with library.database.transaction() as connection:
+        before = await packed_assets(connection)
+        await connection.execute("UPDATE runs SET is_stale = true")
+    assert before
+    while await packing.pack():
+        pass
+    async with library.database.transaction() as connection:
+        assert await packed_assets(connection) == before
