@@ -137,7 +137,7 @@ def _affine(places: Matrix) -> Matrix:
     sums = centred[:2] @ centred.T
     xx, xy, xu, xv, _, yy, yu, yv = sums.ravel().tolist()
     determinant = xx * yy - xy * xy
-    if determinant < 1e-9 * xx * yy:
+    if determinant <= 1e-9 * xx * yy:
         # Places on a line leave it open: the smallest solution.
         (a, d), (b, e) = _solved(sums[:, :2], sums[:, 2:]).tolist()
     else:

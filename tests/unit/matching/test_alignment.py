@@ -48,6 +48,15 @@ def test_few_places_keep_to_the_simple_model() -> None:
     assert np.isclose(found.matrix[0, 0], found.matrix[1, 1])
 
 
+def test_places_on_one_row_or_in_one_column_are_fitted_all_the_same() -> None:
+    for axis in (0, 1):
+        points = places(12)
+        points[:, axis] = 7.0
+        for landed in (points + 5.0, points[::-1]):
+            assert np.abs(project(fit_affine(points, landed), points) - landed).mean() <= np.abs(points - landed).mean()
+            assert np.isfinite(refine(np.eye(3), points, landed, np.arange(12)).matrix).all()
+
+
 def test_folded_or_squeezed_maps_are_not_plausible() -> None:
     points = places(20)
     assert is_plausible(TILTED, points)
