@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -34,6 +35,8 @@ _MIN_MEETINGS: Final = 5
 _MIN_FULLNESS: Final = 3.0
 _MAX_LINES: Final = 2
 _SPOT_PX: Final = 12.0
+_MAX_AT_ONCE: Final = 1 << 16
+"""Pairs of features: what is looked at together stays in the processor's cache."""
 
 _Floats = NDArray[np.float64]
 
@@ -65,18 +68,35 @@ def meet(first: Stars, second: Stars) -> Encounters:
     for key_1, key_2 in zip(_keys(first), _keys(second), strict=True):
         order = np.argsort(key_2, kind="stable")
         sizes = np.bincount(key_2, minlength=1 << _TABLE_BITS)
-        start, counts = (np.cumsum(sizes) - sizes)[key_1], sizes[key_1]
-        left = np.repeat(np.arange(len(key_1)), counts)
-        right = order[np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts) + np.repeat(start, counts)]
-        near = np.bitwise_count(words_1[left] ^ words_2[right]) <= _MAX_BITS_APART
-        met.append(left[near] * len(second) + right[near])
+        starts, counts = (np.cumsum(sizes) - sizes)[key_1], sizes[key_1]
+        for some in _batches(counts):
+            start, count = starts[some], counts[some]
+            left = np.repeat(np.arange(some.start, some.stop), count)
+            right = order[np.arange(len(left)) + np.repeat(start - (np.cumsum(count) - count), count)]
+            near = np.bitwise_count(words_1[left] ^ words_2[right]) <= _MAX_BITS_APART
+            met.append(left[near] * len(second) + right[near])
     pairs = np.sort(np.concatenate(met))
+    del met
     pairs = pairs[np.diff(pairs, prepend=-1) > 0]
     left, right = pairs // len(second), pairs % len(second)
     unit_1, unit_2 = _unit(first), _unit(second)
-    cosines = np.einsum("ij,ij->i", unit_1[left], unit_2[right])
+    cosines = np.empty(len(pairs), np.float32)
+    for k in range(0, len(pairs), _MAX_AT_ONCE):
+        some = slice(k, k + _MAX_AT_ONCE)
+        cosines[some] = np.einsum("ij,ij->i", unit_1[left[some]], unit_2[right[some]])
     alike = cosines >= _MIN_COSINE
     return Encounters(left[alike], right[alike], cosines[alike])
+
+
+def _batches(counts: NDArray[np.int64]) -> Iterator[slice]:
+    """Stretches of features that have about so many candidates together as are looked at at once."""
+    ends = np.cumsum(counts)
+    start = 0
+    while start < len(counts):
+        before = int(ends[start - 1]) if start else 0
+        stop = max(start + 1, int(np.searchsorted(ends, before + _MAX_AT_ONCE, side="right")))
+        yield slice(start, stop)
+        start = stop
 
 
 def propose(one: Side, two: Side, first: Stars, second: Stars, *, mirror: bool) -> list[Proposal]:

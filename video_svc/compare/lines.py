@@ -78,12 +78,16 @@ def elect(votes: Votes, max_lines: int, rates: _Floats = RATES) -> list[Elected]
 def _strongest(votes: Votes, rates: _Floats) -> Elected | None:
     # Rates move the middle of what votes least when time is measured from there.
     middle = float(np.average(votes.first, weights=votes.weights))
-    offsets = votes.second[None, :] - rates[:, None] * (votes.first - middle)[None, :]
-    bins = np.floor(offsets / BIN_SECONDS).astype(np.int64)
-    low = int(bins.min())
-    width = int(bins.max()) - low + 3
-    flat = (bins - low + 1 + width * np.arange(len(rates))[:, None]).ravel()
-    counts = np.bincount(flat, np.broadcast_to(votes.weights, bins.shape).ravel(), width * len(rates)).reshape(len(rates), width)
+    from_middle = votes.first - middle
+
+    def bins(rate: float) -> NDArray[np.int64]:
+        return np.floor((votes.second - rate * from_middle) / BIN_SECONDS).astype(np.int64)
+
+    # The outermost are those of the outermost rates. A rate at a time: films have votes by the hundred thousand.
+    outermost = [bins(float(rate)) for rate in (rates.min(), rates.max())]
+    low = min(int(some.min()) for some in outermost)
+    width = max(int(some.max()) for some in outermost) - low + 3
+    counts = np.stack([np.bincount(bins(float(rate)) - low + 1, votes.weights, width) for rate in rates])
     peaks = counts[:, :-1] + counts[:, 1:]
     spread = max(1, int(np.ceil((np.ptp(votes.first) + np.ptp(votes.second)) / BIN_SECONDS)))
     mean = 2 * votes.weights.sum() / spread

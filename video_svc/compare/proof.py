@@ -178,20 +178,23 @@ class _Drawn:
         self._side, self._to_side, self._size, self._windows = side, to_side, size, windows
         self.size = side.width, side.height
         self._step = local_scale(to_side, size[0] / 2, size[1] / 2)
-        self._place = np.full(len(side), -1)
-        self._drawn = [np.empty((size[1], size[0], 0), np.float32)] * 3
+        self._is_drawn = np.zeros(len(side), bool)
+        # A frame a row: columns are put together for the frames that are asked for.
+        self._values, self._power = (np.empty((len(side), size[1] * size[0]), np.float32) for _ in range(2))
 
     def show(self, frames: NDArray[np.intp]) -> tuple[Floats, Floats, Floats]:
         """The frames, how much they vary in each window, and how much there is to see there."""
-        missing = np.unique(frames[self._place[frames] < 0])
+        missing = np.unique(frames[~self._is_drawn[frames]])
         for k in range(0, len(missing), _MAX_CHANNELS):
             some = missing[k : k + _MAX_CHANNELS]
             values = self._draw(some)
             power = np.maximum(self._windows.average(values * values), 0)
-            self._place[some] = self._drawn[0].shape[2] + np.arange(len(some))
-            self._drawn = [np.concatenate(pair, axis=2) for pair in zip(self._drawn, (values, power, content(power)), strict=True)]
-        values, power, seen = (np.take(drawn, self._place[frames], axis=2) for drawn in self._drawn)
-        return values, power, seen
+            for drawn, stack in ((self._values, values), (self._power, power)):
+                drawn[some] = cv2.transpose(stack.reshape(-1, len(some)))
+        self._is_drawn[missing] = True
+        shape = (self._size[1], self._size[0], len(frames))
+        values, power = (cv2.transpose(drawn[frames]).reshape(shape) for drawn in (self._values, self._power))
+        return values, power, content(power)
 
     def _draw(self, frames: NDArray[np.intp]) -> Floats:
         stack = np.take(self._side.stack, frames, axis=2).astype(np.float32)

@@ -93,6 +93,7 @@ def _check(one: Side, two: Side, candidates: list[Candidate], *, steadied: bool)
     table: Table | None = None
     for number, candidate in enumerate(candidates):
         if number == 0 or candidate.geometry is not candidates[number - 1].geometry:
+            table = None  # goes before the next one comes
             table = Table.of(one, two, candidate.geometry, steadied=steadied)
         proof = prove(table, candidate.line) if table else None
         if proof is None:
