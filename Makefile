@@ -41,8 +41,9 @@ benchmark: .venv/dev $(STUBS) ## print what the speed claims are measured by
 	$(BIN)/python -m benchmarks.pair
 	$(BIN)/python -m benchmarks.image
 	$(BIN)/python -m benchmarks.audio
+	$(BIN)/python -m benchmarks.video
 
-limits: .venv/dev $(STUBS) ## measure how far edits may go; MEDIA=folder: on what it holds, too; MEDIUM=audio: sounds
+limits: .venv/dev $(STUBS) ## measure how far edits may go; MEDIA=folder: on what it holds, too; MEDIUM=audio: sounds; MEDIUM=video: films
 	$(BIN)/python -m benchmarks.limits $(if $(MEDIUM),--medium $(MEDIUM)) $(if $(MEDIA),--media $(MEDIA))
 
 calibrate: .venv/dev $(STUBS) ## fit the curve from evidence to score on drawn images; MEDIA=folder: on its own; MEDIUM=audio: sounds

@@ -166,9 +166,13 @@ def spent_on_pair(source: str, target: str) -> dict[str, float]:
     one, two = (matcher.fingerprint(side, OUTLINE, None)[0] for side in (source, target))
     score = matcher.compare(one, two, MatchOptions()).score
     took = time.process_time() - started
-    # Not ru_maxrss: on Linux a process inherits that from the one it was started by.
+    return {"seconds": took, "peak_mb": peak_mb(), "score": score}
+
+
+def peak_mb() -> float:
+    """Of this process's resident memory. Not ru_maxrss: on Linux a process inherits that from the one it was started by."""
     peak = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    return {"seconds": took, "peak_mb": int(peak[1]) / 1024 if peak else float("nan"), "score": score}
+    return int(peak[1]) / 1024 if peak else float("nan")
 
 
 def cpu_of(*command: str) -> float:

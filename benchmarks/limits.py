@@ -1,6 +1,7 @@
 """How far each edit may go before a copy is no longer found: recall and median score per strength, written to docs/limits.md.
 
-make limits, or: make limits MEDIA=folder; MEDIUM=audio for sounds (benchmarks/sound_limits.py), which are the file's second half
+make limits, or: make limits MEDIA=folder; MEDIUM=audio for sounds (benchmarks/sound_limits.py), MEDIUM=video for drawn films
+(benchmarks/film_limits.py), which have parts of their own in the file
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from benchmarks import material, sound_limits, sound_material
+from benchmarks import film_limits, material, sound_limits, sound_material
 from benchmarks.ladders import LADDERS, Ladder
 from benchmarks.material import Material, compare, fingerprint
 from image_svc.fingerprint import ALGORITHM, CANONICAL_SIDE, VERSION
@@ -58,13 +59,16 @@ Each cell: the strength; **recall**, the share of copies whose score reaches the
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     material.add_arguments(parser, pictures=16, sounds=10)
+    parser.add_argument("--films", type=int, default=4, help="how many of them (4)")
     parser.add_argument("--output", type=Path, default=FILE)
     arguments = parser.parse_args()
     medium = material.medium(arguments)
-    parts = [sound_limits.WORDS if medium == "audio" else WORDS]
+    parts = [{"image": WORDS, "audio": sound_limits.WORDS, "video": film_limits.WORDS}[medium]]
     drawn = argparse.Namespace(**{**vars(arguments), "media": None})
-    for wanted in [drawn, arguments] if arguments.media else [drawn]:
-        if medium == "audio":
+    for wanted in [drawn, arguments] if arguments.media and medium != "video" else [drawn]:
+        if medium == "video":
+            parts.append(film_limits.measured(arguments.films))
+        elif medium == "audio":
             sounds = sound_material.chosen(wanted)
             print(f"measuring {sounds.description}", flush=True)
             parts.append(sound_limits.measured(sounds))
@@ -74,18 +78,19 @@ def main() -> None:
             parts.append(measured(pictures))
     output: Path = arguments.output
     output.parent.mkdir(exist_ok=True)
-    halves = {**halves_of(output), medium: "\n".join(parts)}
-    output.write_text("\n".join(halves[each] for each in ("image", "audio") if each in halves))
+    known = {**parts_of(output), medium: "\n".join(parts)}
+    output.write_text("\n".join(known[each] for each in ("image", "audio", "video") if each in known))
     print(f"wrote {output}")
 
 
-def halves_of(file: Path) -> dict[str, str]:
-    """What the file says of either medium, so that one is measured anew without the other."""
+def parts_of(file: Path) -> dict[str, str]:
+    """What the file says of each medium, so that one is measured anew without the others."""
     if not file.exists():
         return {}
-    images, title, sounds = file.read_text().partition(sound_limits.TITLE)
-    halves = {"image": images.rstrip("\n") + "\n", "audio": title + sounds}
-    return {medium: text for medium, text in halves.items() if text.strip()}
+    rest, title, films = file.read_text().partition(film_limits.TITLE)
+    images, sound_title, sounds = rest.partition(sound_limits.TITLE)
+    known = {"image": images, "audio": sound_title + sounds, "video": title + films}
+    return {medium: text.rstrip("\n") + "\n" for medium, text in known.items() if text.strip()}
 
 
 def measured(chosen: Material) -> str:

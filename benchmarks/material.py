@@ -59,7 +59,9 @@ def add_arguments(parser: argparse.ArgumentParser, *, pictures: int, sounds: int
     parser.add_argument("--called", metavar="TEXT", help="what the folder holds, for the record")
     parser.add_argument("--pictures", type=int, default=pictures, help=f"how many of them at most ({pictures})")
     if sounds:
-        parser.add_argument("--medium", choices=("image", "audio"), help="without it, what there is more of in the folder, else image")
+        parser.add_argument(
+            "--medium", choices=("image", "audio", "video"), help="without it, what there is more of in the folder, else image"
+        )
         parser.add_argument("--sounds", type=int, default=sounds, help=f"how many of them at most ({sounds})")
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from audio_svc.decode import SAMPLE_RATE
-from benchmarks import material, sound_limits, sound_material
-from benchmarks.limits import halves_of
+from benchmarks import film_limits, material, sound_limits, sound_material
+from benchmarks.limits import parts_of
 from tests.pictures import encoded, photo
 from tests.sounds import encoded as encoded_sound
 from tests.sounds import jingle, music
@@ -54,12 +54,14 @@ def test_every_copy_is_a_sound_that_differs_from_its_original() -> None:
         assert len(copy) != len(original) or not np.array_equal(copy, original) or name == "flac", name
 
 
-def test_halves_of_the_limits_are_kept_apart(tmp_path: Path) -> None:
+def test_parts_of_the_limits_are_kept_apart(tmp_path: Path) -> None:
     file = tmp_path / "limits.md"
-    assert halves_of(file) == {}
+    assert parts_of(file) == {}
     file.write_text("# Images\n\nfound\n")
-    assert halves_of(file) == {"image": "# Images\n\nfound\n"}
+    assert parts_of(file) == {"image": "# Images\n\nfound\n"}
     file.write_text(f"# Images\n\nfound\n\n{sound_limits.WORDS}")
-    assert halves_of(file) == {"image": "# Images\n\nfound\n", "audio": sound_limits.WORDS}
+    assert parts_of(file) == {"image": "# Images\n\nfound\n", "audio": sound_limits.WORDS}
     file.write_text(sound_limits.WORDS)
-    assert halves_of(file) == {"audio": sound_limits.WORDS}
+    assert parts_of(file) == {"audio": sound_limits.WORDS}
+    file.write_text(f"# Images\n\nfound\n\n{film_limits.WORDS}")
+    assert parts_of(file) == {"image": "# Images\n\nfound\n", "video": film_limits.WORDS}
