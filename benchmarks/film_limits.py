@@ -37,7 +37,7 @@ Each cell: the strength; **recall**, the share of copies whose score reaches the
 - **The same scene, not the same film.** Another take, another camera, the next minute of the same talk: no match, by design.
 - **A small part of both**: what is scored is the share of the side that is better covered. A clip is found in a longer film; two films that
   share an opening, a title or an advertisement are no match.
-- **Nothing moves**: a film of one still picture says as much as that picture; two films of one slide may be taken for each other.
+- **Nothing moves**: a film of one still picture says little more than that picture.
 - **Nothing to see**: black, fog, one colour never match anything but their own bytes.
 - **Film is looked at four times a second**, at {FRAME_SIDE} pixels on the longer side: a copy that is a fifth of a page wide is some 60
   pixels wide there, and a clip of a second is four pictures. Where decoding would be much work (180 s of 1080p at 30 pictures a second),
