@@ -5,7 +5,9 @@ What is seen depends on the seed and the moment alone, so the same film can be h
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -154,6 +156,16 @@ FORMATS: Final[dict[str, Format]] = {
 _PIXEL_FORMATS: Final = {"mjpeg": "yuvj420p", "prores_ks": "yuv422p10le"}
 
 
+@contextmanager
+def _own_priority() -> Iterator[None]:
+    """SVT-AV1, run by root, makes the thread that calls it a real-time one; whatever that starts afterwards would starve all others."""
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, policy, parameters)
+
+
 def encoded(
     film: Film | Montage,
     file_format: str = "mp4",
@@ -176,7 +188,11 @@ def encoded(
     shown = film.pictures(moments)
     first_moment, first = next(shown)
     first = edit(first) if edit else first
-    with NamedTemporaryFile() as file, av.open(file.name, "w", format=known.muxer, options=dict(muxer_options or {})) as container:
+    with (
+        _own_priority(),
+        NamedTemporaryFile() as file,
+        av.open(file.name, "w", format=known.muxer, options=dict(muxer_options or {})) as container,
+    ):
         stream = container.add_stream(known.encoder, rate=film.rate, options={"threads": "1", **known.options, **(options or {})})
         assert isinstance(stream, av.VideoStream)
         stream.height, stream.width = first.shape[:2]
