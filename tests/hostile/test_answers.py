@@ -203,6 +203,6 @@ def test_flood_of_interim_answers_ends_within_the_deadline_and_in_constant_memor
 def test_no_fetch_has_cost_a_service_its_life(world: World) -> None:
     """The last test of this file: what came before has been survived, not recovered from."""
     started = [psutil.Process(child.pid).create_time() for child in psutil.Process(world.mesh.process.pid).children()]
-    assert len(started) == 5
+    assert len(started) == 6
     assert "starting it again" not in world.mesh.log
     assert "uncaught" not in world.mesh.log
