@@ -398,7 +398,7 @@ def test_calls_that_are_counted_are_those_of_the_access_log(guarded: Operator, o
     before = _counted_in_log(guarded.mesh)
     answers = [
         ask(source_url=picture, target_url=picture),
-        ask(source_url=picture, target_url=origin.url("gone.jpg")),
+        ask(source_url=picture, target_url=origin.url("not-there-for-limits.jpg")),
         ask(path="/video/match", source_url=picture, target_url=picture),
         ask(source_url="not a url", target_url=picture),
         ask(source_url=1),
