@@ -41,7 +41,9 @@ def test_rows_of_several_media_become_assets_that_are_found(project: Project, or
     sound = origin.serve("bulk.mp3", recorded(music(9, 5.0), "mp3", rate=RATE))
     head = "name,url,media_type,collection,metadata,owner\n"
     rows = [f'"p, {at}",{url},image,bulk,"{{""at"": {at}}}",ann' for at, url in enumerate(urls)]
-    accepted = send_csv(project, (head + "\n".join([*rows, f"s,{sound},audio,bulk,,", f"gone,{origin.url('not-there-for-bulk.jpg')},image,,,"])).encode())
+    accepted = send_csv(
+        project, (head + "\n".join([*rows, f"s,{sound},audio,bulk,,", f"gone,{origin.url('absent.jpg')},image,,,"])).encode()
+    )
     is_of(accepted.json, "BulkBody")
     assert (accepted.status, accepted.json["rows"]) == (202, 6)
     job = until_over(project, accepted.json["job_id"])
