@@ -28,9 +28,6 @@ RECOVERY_SECONDS = 15.0
 """Five on a machine that does nothing else."""
 MATCH_SECONDS = 2.0
 CLIENTS = 3
-QUIET_ANSWERS = 10
-"""So many right answers in a row to each client, and all is well again."""
-
 MODULES = ("image_svc", "video_svc", "audio_svc", "fetcher_svc", "gateway")
 
 Pair = tuple[str, str, str]
@@ -89,10 +86,10 @@ class Load:
             client.result()
 
     def wait_until_well(self, timeout_seconds: float) -> float:
-        """The moment of the last error, once every client has had nothing but right answers for a while."""
+        """The moment of the last error, once every client has had the right answer to every pair, one after another."""
         self.rights[:] = [0] * CLIENTS
         deadline = time.monotonic() + timeout_seconds
-        while min(self.rights) < QUIET_ANSWERS:
+        while min(self.rights) < len(self._golden):
             assert time.monotonic() < deadline, f"not well after {timeout_seconds} s: {self.failures[-5:]}"
             for client in self._clients:
                 assert not client.done() or client.result()
