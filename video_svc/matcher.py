@@ -31,6 +31,7 @@ from mesh.media import (
 from mesh.media_type import IMAGES, LIMITS, SNIFF_BYTES, sniff
 from stills import decode_image
 from video_svc import compare as pairwise
+from video_svc import fingerprint as fingerprinting
 from video_svc.decode import Frame, Video
 from video_svc.fingerprint import ALGORITHM, VERSION, Film, detail, outline, read_outline, record, terms
 from video_svc.fingerprint.film import FRAME_SIDE, SAMPLE_SECONDS
@@ -71,10 +72,10 @@ def explicit_hashes(path: str, known: Fingerprint) -> dict[str, str]:
 
 
 def search_terms(known: Fingerprint) -> Fingerprint:
-    """The fingerprint with what an index is asked for: as much of what it keeps as is answered fast."""
+    """The fingerprint with what an index is asked for: more than it keeps, as far as that is answered fast."""
     if not known.layers.keys() >= {OUTLINE, DETAIL}:
         raise InvalidRequest("the fingerprint lacks a layer")
-    found, positions = terms(known.layers[DETAIL], known.layers[OUTLINE])
+    found, positions = fingerprinting.search_terms(known.layers[DETAIL], known.layers[OUTLINE])
     step = -(-len(found) // MAX_SEARCH_TERMS) or 1
     return replace(known, terms=found[::step], term_positions=positions[::step])
 

@@ -22,7 +22,20 @@ from video_svc.fingerprint.stars import Stars
 from video_svc.fingerprint.strip import Thumbnails, roll_up, stretched, unroll
 from video_svc.fingerprint.terms import star_terms
 
-__all__ = ["ALGORITHM", "VERSION", "Film", "Outline", "Stars", "detail", "outline", "read_detail", "read_outline", "record", "terms"]
+__all__ = [
+    "ALGORITHM",
+    "VERSION",
+    "Film",
+    "Outline",
+    "Stars",
+    "detail",
+    "outline",
+    "read_detail",
+    "read_outline",
+    "record",
+    "search_terms",
+    "terms",
+]
 
 ALGORITHM: Final = "mediamesh-video"
 VERSION: Final = 1
@@ -111,6 +124,12 @@ def terms(detail_layer: bytes, outline_layer: bytes) -> tuple[tuple[int, ...], t
     """Integers that a copy of the film is likely to share, mirrored or not, and their positions in milliseconds."""
     known = read_outline(outline_layer)
     return star_terms(read_detail(detail_layer, known), known.times)
+
+
+def search_terms(detail_layer: bytes, outline_layer: bytes) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """What an index is asked for: of every feature, as those that are large in an original are small in an inset."""
+    known = read_outline(outline_layer)
+    return star_terms(read_detail(detail_layer, known), known.times, stars.FEATURES_PER_FRAME)
 
 
 def _information(thumbnails: Thumbnails) -> float:

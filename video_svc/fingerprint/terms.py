@@ -14,14 +14,16 @@ TERM_BITS: Final = 24
 TABLES: Final = COMPONENTS // TERM_BITS
 """Each feature is filed under all of its bits, dealt out to tables, so that one bit that flips does not lose it."""
 FEATURES_PER_MOMENT: Final = 20
-"""The largest: they outlive shrinking, blur and compression."""
+"""That an index keeps. The largest: they outlive shrinking, blur and compression."""
 EVERY_SECONDS: Final = 1.0
 MAX_TERMS: Final = 20_000
 
 _SIDE: Final = ODD.astype(np.float32)
 
 
-def star_terms(stars: Stars, times: NDArray[np.float64]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def star_terms(
+    stars: Stars, times: NDArray[np.float64], features_per_moment: int = FEATURES_PER_MOMENT
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Terms and their positions in milliseconds, rising by position; a term that stays is filed when it appears."""
     found: list[tuple[int, int]] = []
     last: set[int] = set()
@@ -32,7 +34,7 @@ def star_terms(stars: Stars, times: NDArray[np.float64]) -> tuple[tuple[int, ...
             continue
         taken = time
         here = np.flatnonzero(stars.frames == frame)
-        largest = here[np.argsort(-stars.scales[here], kind="stable")[:FEATURES_PER_MOMENT]]
+        largest = here[np.argsort(-stars.scales[here], kind="stable")[:features_per_moment]]
         now = set(_words(stars.codes[largest]).ravel().tolist())
         position = round(time * 1000)
         found += [(position, term) for term in sorted(now - last)]

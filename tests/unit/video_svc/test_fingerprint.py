@@ -16,7 +16,7 @@ from mesh.media import DETAIL, OUTLINE
 from tests.films import Film
 from tests.pictures import photo
 from tests.reels import Layers, layers, moments, recorded
-from video_svc.fingerprint import MIN_INFORMATION, Outline, detail, outline, read_detail, read_outline, terms
+from video_svc.fingerprint import MIN_INFORMATION, Outline, detail, outline, read_detail, read_outline, search_terms, terms
 from video_svc.fingerprint import Film as Recorded
 from video_svc.fingerprint.film import FEATURE_SECONDS, SAMPLE_SECONDS, feature_frames
 from video_svc.fingerprint.strip import roll_up, unroll
@@ -98,6 +98,12 @@ def test_terms_are_those_of_the_mirrored_film_too() -> None:
     strangers = set(terms(other[DETAIL], other[OUTLINE])[0])
     assert len(one & two) > 0.2 * len(one)
     assert len(one & strangers) < 0.02 * len(one)
+
+
+def test_search_asks_for_all_that_an_index_keeps_and_for_more() -> None:
+    kept, asked = terms(LAYERS[DETAIL], LAYERS[OUTLINE])[0], search_terms(LAYERS[DETAIL], LAYERS[OUTLINE])[0]
+    assert set(kept) < set(asked)
+    assert len(asked) > 2 * len(kept)
 
 
 def test_terms_stand_in_order_of_their_times() -> None:
