@@ -14,7 +14,7 @@ from video_svc.compare.proof import Proof
 from video_svc.compare.side import GRID_SECONDS, Side
 from video_svc.compare.spans import earned, merged
 
-CURVE: Final = Curve(((0.0, 0.0), (0.36, 0.42), (0.46, 0.60), (0.60, 0.80), (0.70, 0.88), (0.95, 0.97), (1.0, 1.0)))
+CURVE: Final = Curve(((0.0, 0.0), (0.36, 0.42), (0.46, 0.60), (0.60, 0.80), (0.70, 0.88), (0.90, 0.97), (1.0, 1.0)))
 SPLIT: Final = 0.35
 """Where between out of step and in step a moment begins to count as the same."""
 MIN_AGREEMENT: Final = 0.2
@@ -133,8 +133,10 @@ def weigh(one: Side, two: Side, found: tuple[Stretch, ...]) -> Finding:
         [(s.agreement, s.central_agreement, s.out_of_step) for s in found], axis=0, weights=weights
     ).tolist()
     frames = sum(s.frames for s in found)
-    support = 1 - float(np.exp(-frames / HALF_SUPPORT_FRAMES))
     moving = (agreement - wrong) / (1.02 - wrong)
+    few = float(np.exp(-frames / HALF_SUPPORT_FRAMES))
+    # Few frames are no lucky find where they are all that either film has, one after the other in step.
+    support = 1 - few * (1 - ramp(min(first, second), 0.90, 0.98) * ramp(frames, 1, 4) * ramp(moving, 0.5, 0.9))
     # What two films wear alike (a frame, a ticker, an interface) leaves the middle out.
     worn = 0.6 + 0.4 * ramp(central, 0.30, 0.65)
     strengths = [s.geometry.strength for s in found if s.geometry.inliers]

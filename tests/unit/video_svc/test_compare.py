@@ -237,3 +237,19 @@ def test_top_score_is_no_higher_than_that_of_its_best_segment() -> None:
     comparison = compared(original(), compilation)
     assert comparison.segments
     assert comparison.score <= max(segment.score for segment in comparison.segments)
+
+
+def slides(*seeds: int) -> list[Pixels]:
+    """Pictures that stand for three seconds each."""
+    return [picture for seed in seeds for picture in [photo(seed, 320, 240)] * 12]
+
+
+def test_few_pictures_that_are_all_either_film_has_are_nearly_identical() -> None:
+    shown = layers(slides(1, 2, 3, 4, 5))
+    assert compared(shown, layers(slides(1, 2, 3, 4, 5), faded)).score >= 0.97
+
+
+def test_few_pictures_in_another_film_are_worth_less_than_the_same_alone() -> None:
+    shown = layers(slides(1, 2, 3))
+    alone, among = compared(shown, layers(slides(1, 2, 3), faded)).score, compared(shown, layers(slides(7, 1, 2, 3, 8), faded)).score
+    assert among < alone
