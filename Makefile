@@ -43,17 +43,17 @@ benchmark: .venv/dev $(STUBS) ## print what the speed claims are measured by
 	$(BIN)/python -m benchmarks.audio
 	$(BIN)/python -m benchmarks.video
 
-limits: .venv/dev $(STUBS) ## measure how far edits may go; MEDIA=folder: on what it holds, too; MEDIUM=audio: sounds; MEDIUM=video: films
+limits: .venv/dev $(STUBS) ## measure how far edits may go; MEDIA=folder: on what it holds, too; MEDIUM=audio or video: sounds, films
 	$(BIN)/python -m benchmarks.limits $(if $(MEDIUM),--medium $(MEDIUM)) $(if $(MEDIA),--media $(MEDIA))
 
-calibrate: .venv/dev $(STUBS) ## fit the curve from evidence to score on drawn images; MEDIA=folder: on its own; MEDIUM=audio: sounds
+calibrate: .venv/dev $(STUBS) ## fit the curve from evidence to score on drawn images; MEDIA=folder: on its own; MEDIUM=audio or video: sounds, films
 	$(BIN)/python -m benchmarks.calibrate $(if $(MEDIUM),--medium $(MEDIUM)) $(if $(MEDIA),--media $(MEDIA))
 
 terms: .venv/dev $(STUBS) ## measure how early terms alone put the original of a copy; MEDIA=folder: of its images
 	$(BIN)/python -m benchmarks.terms $(if $(MEDIA),--media $(MEDIA))
 
-sizes: .venv/dev $(STUBS) ## measure accuracy against the size of a fingerprint; MEDIA=folder: on its images
-	$(BIN)/python -m benchmarks.sizes $(if $(MEDIA),--media $(MEDIA))
+sizes: .venv/dev $(STUBS) ## measure accuracy against the size of a fingerprint; MEDIA=folder: on its images; MEDIUM=video: films
+	$(BIN)/python -m benchmarks.sizes $(if $(MEDIUM),--medium $(MEDIUM)) $(if $(MEDIA),--media $(MEDIA))
 
 lock: .venv/dev ## pin the dependencies anew
 	$(BIN)/pip install --quiet uv

@@ -1,9 +1,9 @@
-"""What the evidence of pairs is worth as a score: fits the curve's points on pictures or sounds, beside the points that are shipped.
+"""What the evidence of pairs is worth as a score: fits the curve's points on pictures, sounds or films, beside the points that are shipped.
 
 A score is a promise (README has the bands), so each point lies where the evidence of copies and strangers puts it. Prints the points, the
 ROC and what either curve keeps of the promises; draws both over the evidence that was found.
 
-make calibrate, or: make calibrate MEDIA=folder; MEDIUM=audio for drawn sounds
+make calibrate, or: make calibrate MEDIA=folder; MEDIUM=audio for drawn sounds, MEDIUM=video for drawn films
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ from typing import Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import calibration_picture, material, sound_material
+from benchmarks import calibration_picture, film_material, material, sound_material
 from image_svc.compare.evidence import CURVE
 from matching.calibration import Curve
 from tests import edits
 from tests.edits import as_file
+from video_svc.compare.evidence import CURVE as FILM_CURVE
 
 FOLDER: Final = Path(__file__).parent.parent / "docs"
 PLAIN: Final = {"re-encoded", "resized"}
@@ -69,7 +70,7 @@ class Medium:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    material.add_arguments(parser, pictures=24, sounds=10)
+    material.add_arguments(parser, pictures=24, sounds=10, films=10)
     parser.add_argument("--output", type=Path)
     arguments = parser.parse_args()
     medium = MEDIA[material.medium(arguments)]
@@ -105,6 +106,15 @@ def gather_sounds(arguments: argparse.Namespace) -> tuple[str, Found]:
     copies = ((family, number, fingerprint(copy)) for number, sound in sounds for family, _, copy in sound_material.copies(sound, number))
     worn = ([fingerprint(edit(sound, Random(name))) for _, sound in sounds] for name, edit in sound_material.WORN.items())
     return chosen.description, compared(originals, copies, worn, sound_material.compare, sound_material.CURVE)
+
+
+def gather_films(arguments: argparse.Namespace) -> tuple[str, Found]:
+    chosen = film_material.chosen(arguments)
+    films, fingerprint = list(enumerate(chosen.films)), film_material.fingerprint
+    originals = [fingerprint(film_material.original(film)) for _, film in films]
+    copies = ((family, number, fingerprint(copy)) for number, film in films for family, _, copy in film_material.copies(film))
+    worn = ([fingerprint(copy(film)) for _, film in films] for copy in film_material.WORN.values())
+    return chosen.description, compared(originals, copies, worn, film_material.compare, FILM_CURVE)
 
 
 def compared(
@@ -169,6 +179,7 @@ def recall_at(found: Found, false_match_rate: float) -> float:
 MEDIA: Final = {
     "image": Medium("images", "re-encoded and resized", "calibration.svg", CURVE, gather_pictures),
     "audio": Medium("sounds", "re-encoded or softer", "calibration-audio.svg", sound_material.CURVE, gather_sounds),
+    "video": Medium("films", "re-encoded and resized", "calibration-video.svg", FILM_CURVE, gather_films),
 }
 
 

@@ -1,6 +1,6 @@
 """How far each edit may go before a copy is no longer found: recall and median score per strength, written to docs/limits.md.
 
-make limits, or: make limits MEDIA=folder; MEDIUM=audio for sounds (benchmarks/sound_limits.py), MEDIUM=video for drawn films
+make limits, or: make limits MEDIA=folder; MEDIUM=audio for sounds (benchmarks/sound_limits.py), MEDIUM=video for films
 (benchmarks/film_limits.py), which have parts of their own in the file
 """
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from benchmarks import film_limits, material, sound_limits, sound_material
+from benchmarks import film_limits, film_material, material, sound_limits, sound_material
 from benchmarks.ladders import LADDERS, Ladder
 from benchmarks.material import Material, compare, fingerprint
 from image_svc.fingerprint import ALGORITHM, CANONICAL_SIDE, VERSION
@@ -58,16 +58,17 @@ Each cell: the strength; **recall**, the share of copies whose score reaches the
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    material.add_arguments(parser, pictures=16, sounds=10)
-    parser.add_argument("--films", type=int, default=4, help="how many of them (4)")
+    material.add_arguments(parser, pictures=16, sounds=10, films=4)
     parser.add_argument("--output", type=Path, default=FILE)
     arguments = parser.parse_args()
     medium = material.medium(arguments)
     parts = [{"image": WORDS, "audio": sound_limits.WORDS, "video": film_limits.WORDS}[medium]]
     drawn = argparse.Namespace(**{**vars(arguments), "media": None})
-    for wanted in [drawn, arguments] if arguments.media and medium != "video" else [drawn]:
+    for wanted in [drawn, arguments] if arguments.media else [drawn]:
         if medium == "video":
-            parts.append(film_limits.measured(arguments.films))
+            films = film_material.chosen(wanted)
+            print(f"measuring {films.description}", flush=True)
+            parts.append(film_limits.measured(films))
         elif medium == "audio":
             sounds = sound_material.chosen(wanted)
             print(f"measuring {sounds.description}", flush=True)

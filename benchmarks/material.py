@@ -52,21 +52,24 @@ class Material:
     description: str
 
 
-def add_arguments(parser: argparse.ArgumentParser, *, pictures: int, sounds: int = 0) -> None:
-    """With `sounds`, the command knows sounds, too (benchmarks/sound_material.py)."""
-    what = "images or of sounds" if sounds else "images"
+def add_arguments(parser: argparse.ArgumentParser, *, pictures: int, sounds: int = 0, films: int = 0) -> None:
+    """With `sounds` or `films`, the command knows them, too (benchmarks/sound_material.py, benchmarks/film_material.py)."""
+    known = ["images", *(["sounds"] if sounds else []), *(["films"] if films else [])]
+    what = " or of ".join(known)
     parser.add_argument("--media", type=Path, metavar="FOLDER", action="append", help=f"a folder of {what}; without it they are drawn")
     parser.add_argument("--called", metavar="TEXT", help="what the folder holds, for the record")
     parser.add_argument("--pictures", type=int, default=pictures, help=f"how many of them at most ({pictures})")
+    if sounds or films:
+        choices = ("image", *(["audio"] if sounds else []), *(["video"] if films else []))
+        parser.add_argument("--medium", choices=choices, help="without it, what there is most of in the folder, else image")
     if sounds:
-        parser.add_argument(
-            "--medium", choices=("image", "audio", "video"), help="without it, what there is more of in the folder, else image"
-        )
         parser.add_argument("--sounds", type=int, default=sounds, help=f"how many of them at most ({sounds})")
+    if films:
+        parser.add_argument("--films", type=int, default=films, help=f"how many of them at most ({films})")
 
 
 def medium(arguments: argparse.Namespace) -> str:
-    """Which of the two the command line asks for, or the folder holds."""
+    """Which the command line asks for, or else the folder holds most of, of those that the command knows."""
     if arguments.medium or not arguments.media:
         return str(arguments.medium or "image")
     found: Counter[str] = Counter()
@@ -74,7 +77,10 @@ def medium(arguments: argparse.Namespace) -> str:
         with file.open("rb") as opened:
             content_type = sniff(opened.read(SNIFF_BYTES))
         found[(content_type or "").split("/")[0]] += 1
-    return "audio" if found["audio"] > found["image"] else "image"
+    known = [
+        medium for medium in ("image", "audio", "video") if medium == "image" or {"audio": "sounds", "video": "films"}[medium] in arguments
+    ]
+    return max(known, key=lambda medium: found[medium])
 
 
 def chosen(arguments: argparse.Namespace) -> Material:

@@ -1,6 +1,6 @@
 """Accuracy against the size of a fingerprint: what is still found, and how far strangers stay away, with less in it.
 
-make sizes MEDIA=folder, or: python -m benchmarks.sizes
+make sizes MEDIA=folder, or: python -m benchmarks.sizes; MEDIUM=video for films (benchmarks/film_sizes.py)
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Final
 
 import numpy as np
 
-from benchmarks import material
+from benchmarks import film_material, film_sizes, material
 from benchmarks.material import Material, compare
 from image_svc import fingerprint as room
 from image_svc import matcher
@@ -44,9 +44,12 @@ BUDGETS: Final = (
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    material.add_arguments(parser, pictures=12)
-    parser.add_argument("--copies", type=int, default=10, help="of each picture (10)")
+    material.add_arguments(parser, pictures=12, films=4)
+    parser.add_argument("--copies", type=int, default=10, help="of each picture or film (10)")
     arguments = parser.parse_args()
+    if material.medium(arguments) == "video":
+        film_sizes.show(film_material.chosen(arguments), arguments.copies)
+        return
     chosen = material.chosen(arguments)
     print(f"On {chosen.description}. {material.today()}, {room.ALGORITHM} {room.VERSION}.\n", flush=True)
     print("| fingerprint | features, at most | side, px | bytes | copies found | median score | strangers matched | highest stranger |")
