@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STUBS := $(patsubst %.proto,%_pb2.py,$(wildcard protos/*.proto))
-CODE := mesh matching stills gateway fetcher_svc image_svc audio_svc video_svc index_svc tests benchmarks
+CODE := mesh matching stills gateway fetcher_svc image_svc audio_svc video_svc index_svc tests benchmarks docs/samples
 
 .DEFAULT_GOAL := help
 .PHONY: help run key test test-long check lint types imports protos lock benchmark limits calibrate terms sizes clean

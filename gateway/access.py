@@ -12,6 +12,7 @@ from multidict import CIMultiDictProxy
 
 from gateway.index_client import Grant, IndexClient
 from gateway.marketplace import Marketplace
+from gateway.plan_rates import PlanRates
 from gateway.rate_limits import Rate
 from mesh.errors import FeatureDisabled, Forbidden, InsufficientScope, Unauthorized
 
@@ -61,9 +62,18 @@ class _Answer:
 class Access:
     """Keys that were asked about lately, as digests, and what they were found to be."""
 
-    def __init__(self, index: IndexClient, marketplace: Marketplace, *, takes_keys: bool = True, rapidapi_host: str = "") -> None:
+    def __init__(
+        self,
+        index: IndexClient,
+        marketplace: Marketplace,
+        plan_rates: PlanRates,
+        *,
+        takes_keys: bool = True,
+        rapidapi_host: str = "",
+    ) -> None:
         self._index = index
         self._marketplace = marketplace
+        self._plan_rates = plan_rates
         self._takes_keys = takes_keys
         self._rapidapi_host = rapidapi_host
         self._answers: OrderedDict[bytes, _Answer] = OrderedDict()
@@ -71,7 +81,7 @@ class Access:
     async def caller(self, headers: CIMultiDictProxy[str]) -> Caller:
         """Who the marketplace says it is, else whose key the request carries."""
         if subscriber := self._marketplace.subscriber(headers):
-            return Caller(user=subscriber.user, plan=subscriber.plan)
+            return Caller(user=subscriber.user, plan=subscriber.plan, rate=await self._plan_rates.of(subscriber.plan))
         if not self._takes_keys:
             raise Forbidden(_BY_MARKETPLACE if self._marketplace.is_open else "API keys are not taken here")
         if self._rapidapi_host and RAPIDAPI_KEY in headers and headers.getall(RAPIDAPI_HOST, []) != [self._rapidapi_host]:

@@ -22,7 +22,7 @@ from mesh.errors import Forbidden, MeshError, QuotaExceeded, RateLimited
 _log = logging.getLogger(__name__)
 
 _LIMITS: Final[web.RequestKey[list[Limit]]] = web.RequestKey("limits", list)
-_RATES: Final = {"address": 1, "key": 2}
+_RATES: Final = {"address": 1, "key": 2, "user": 2}
 """In the order of an answer's fields, after the quotas."""
 _UNCOUNT_SECONDS: Final = 3.0
 
@@ -46,7 +46,8 @@ class Admission:
             return
         caller = await self._access.caller(request.headers)
         if caller.rate is not None:
-            note_limits(request, [await self._rates.hit("key", caller.key_id, caller.rate)])
+            policy, name = ("key", caller.key_id) if caller.project else ("user", caller.user)
+            note_limits(request, [await self._rates.hit(policy, name, caller.rate)])
         if scope is not None:
             caller.require(scope)
         elif not is_pair and not caller.project:

@@ -34,6 +34,7 @@ from gateway.handlers import LEAVING, MESH
 from gateway.index_handlers import INDEX
 from gateway.marketplace import MIN_SECRET_CHARACTERS, Marketplace, read_plans
 from gateway.middleware import watch
+from gateway.plan_rates import PlanRates
 from gateway.playground import PLAYGROUND, Playground
 from gateway.rate_limits import Rate, RateLimits
 from gateway.routes import ADMISSION, SETTINGS, Route, add_routes
@@ -98,7 +99,13 @@ async def _open_mesh(
     per_address = settings.rate_limit_address_per_second * settings.rate_limit_address_burst_seconds
     address_rate = Rate(per_address, settings.rate_limit_address_burst_seconds) if per_address else None
     async with Mesh(settings) as mesh:
-        access = Access(mesh.index, marketplace, takes_keys=settings.native_keys, rapidapi_host=settings.rapidapi_host)
+        access = Access(
+            mesh.index,
+            marketplace,
+            PlanRates(mesh.usage.plan_rates if settings.index_address else None),
+            takes_keys=settings.native_keys,
+            rapidapi_host=settings.rapidapi_host,
+        )
         app[MESH] = mesh
         app[INDEX] = mesh.index
         app[USAGE] = mesh.usage

@@ -11,7 +11,7 @@ import grpc
 
 from gateway.access import Caller
 from gateway.index_client import shown_time
-from gateway.rate_limits import Limit, unit_of
+from gateway.rate_limits import Limit, Rate, unit_of
 from gateway.usage_schemas import IndexedBody, PeriodBody, QuotaBody, QuotasBody, RateBody, UsageBody
 from mesh import client
 from mesh.errors import NotAvailable
@@ -27,6 +27,11 @@ class UsageClient:
         if self._channel is None:
             raise NotAvailable("the index is not running here")
         return usage_pb2_grpc.UsageServiceStub(self._channel)
+
+    async def plan_rates(self) -> dict[str, Rate | None]:
+        """Of every plan, by its name."""
+        found = await client.ask(self._stub.ListPlans, usage_pb2.ListPlansRequest())
+        return {plan.name: _rate_of(plan) for plan in found.plans}
 
     async def count_call(self, project: str) -> tuple[list[Limit], float]:
         """How far the month's calls are with this one, and when the month began."""
@@ -48,6 +53,11 @@ class UsageClient:
             features=sorted(found.plan.features),
             rate=RateBody(requests=caller.rate.requests, seconds=caller.rate.seconds) if caller.rate else None,
         )
+
+
+def _rate_of(plan: usage_pb2.Plan) -> Rate | None:
+    burst_seconds = plan.burst_seconds or 1
+    return Rate(plan.requests_per_second * burst_seconds, burst_seconds) if plan.HasField("requests_per_second") else None
 
 
 def limits_of(quotas: Iterable[usage_pb2.Quota]) -> list[Limit]:

@@ -11,7 +11,7 @@ import pytest
 
 from gateway.server import start
 from gateway.settings import Settings
-from tests.index_client import Project, new_project
+from tests.index_client import Project, admin, new_project
 from tests.running_mesh import RunningMesh
 
 SECRET = "the-secret-of-the-proxy"
@@ -117,3 +117,17 @@ async def test_key_that_is_typed_into_the_gateways_own_page_is_not_warned_of(mes
             assert "Warning" not in answer.headers
         async with session.get("/v1/assets", headers={**key, "Origin": "https://shop.example", "Sec-Fetch-Site": "same-site"}) as answer:
             assert "Warning" in answer.headers
+
+
+async def test_each_user_of_the_marketplace_has_the_rate_of_their_plan(mesh: RunningMesh) -> None:
+    admin(mesh, "create-plan", "of-the-market", "--requests-per-second", "1", "--burst-seconds", "60")
+    settings = {"rapidapi_proxy_secrets": (SECRET,), "rapidapi_plans": ("PRO=of-the-market",)}
+    async with gateway(mesh, **settings) as session:
+        for user in ("ann", "bob"):
+            sent = {**PROXIED, "X-RapidAPI-User": user}
+            assert [await outcome(session, "/image/match", sent) for _ in range(61)] == ["ok"] * 60 + ["rate_limited"]
+        async with session.post("/image/match", headers=PROXIED, json={}) as answer:
+            error = (await answer.json())["error"]
+            assert (answer.status, error["details"]["policy"], error["details"]["limit"]) == (429, "user", "60")
+            assert 1 <= int(answer.headers["Retry-After"]) <= 60
+            assert answer.headers["RateLimit-Policy"] == '"user";q=60;w=60'
