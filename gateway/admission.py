@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Final
 
 from aiohttp import web
@@ -22,20 +23,36 @@ from mesh.errors import Forbidden, MeshError, QuotaExceeded, RateLimited
 _log = logging.getLogger(__name__)
 
 _LIMITS: Final[web.RequestKey[list[Limit]]] = web.RequestKey("limits", list)
-_RATES: Final = {"address": 1, "key": 2, "user": 2}
+_RATES: Final = {"address": 1, "key": 2, "user": 2, "demo": 3, "demo_address": 4}
 """In the order of an answer's fields, after the quotas."""
 _UNCOUNT_SECONDS: Final = 3.0
 
 
+@dataclass(frozen=True, slots=True)
+class DemoRates:
+    """Of the demo: what one address may ask, and what all of them may together."""
+
+    of_address: Rate
+    of_everyone: Rate
+
+
 class Admission:
     def __init__(
-        self, access: Access, usage: UsageClient, rates: RateLimits, addresses: ClientAddresses, address_rate: Rate | None
+        self,
+        access: Access,
+        usage: UsageClient,
+        rates: RateLimits,
+        addresses: ClientAddresses,
+        *,
+        address_rate: Rate | None,
+        demo_rates: DemoRates,
     ) -> None:
         self._access = access
         self._usage = usage
         self._rates = rates
         self._addresses = addresses
         self._address_rate = address_rate
+        self._demo_rates = demo_rates
 
     @asynccontextmanager
     async def admit(self, request: web.Request, scope: str | None, *, asks_for_key: bool, is_pair: bool) -> AsyncIterator[Caller]:
@@ -58,6 +75,12 @@ class Admission:
         async with self._counted(request, caller):
             yield caller
 
+    async def admit_to_demo(self, request: web.Request) -> None:
+        """Whoever it is, up to the day's limits; one address cannot use up what all have together."""
+        await self._limit_address(request)
+        note_limits(request, [await self._rates.hit("demo_address", self._address(request), self._demo_rates.of_address)])
+        note_limits(request, [await self._rates.hit("demo", "everyone", self._demo_rates.of_everyone)])
+
     @asynccontextmanager
     async def _counted(self, request: web.Request, caller: Caller) -> AsyncIterator[None]:
         """A call of a pair endpoint, which counts unless it fails through our fault."""
@@ -76,8 +99,10 @@ class Admission:
 
     async def _limit_address(self, request: web.Request) -> None:
         if self._address_rate is not None:
-            name = self._addresses.name(request.remote, request.headers.getall("X-Forwarded-For", []))
-            note_limits(request, [await self._rates.hit("address", name, self._address_rate)])
+            note_limits(request, [await self._rates.hit("address", self._address(request), self._address_rate)])
+
+    def _address(self, request: web.Request) -> str:
+        return self._addresses.name(request.remote, request.headers.getall("X-Forwarded-For", []))
 
     async def _uncount(self, project: str, month_start: float) -> None:
         # The time of the call itself may be what ran out.

@@ -191,7 +191,7 @@ def _tag(route: Route) -> str:
 
 
 def _security(route: Route, settings: Settings) -> list[Json]:
-    if route.key is Key.NEVER:
+    if route.key in (Key.NEVER, Key.DEMO):
         return []
     schemes = [name for name in _SECURITY if name != _MARKETPLACE] if settings.native_keys or route.key is Key.ALWAYS else []
     if settings.rapidapi_proxy_secrets and route.key is Key.WITH_AUTH:

@@ -58,11 +58,12 @@ PLAYGROUND: Final = web.AppKey("playground", Playground)
 
 async def page(request: web.Request) -> web.Response:
     """GET /"""
-    playground, has_auth = request.app[PLAYGROUND], request.app[SETTINGS].auth
+    playground, settings = request.app[PLAYGROUND], request.app[SETTINGS]
     has_hosts = request.query.get("previews") == "on"
     facts = {
         "{assets}": f"playground/{playground.version}",
-        "{auth}": "on" if has_auth else "off",
+        "{auth}": "on" if settings.guards_pairs else "off",
+        "{demo}": "on" if settings.demo else "off",
         "{previews}": "on" if has_hosts else "off",
         "{uploads}": "on" if "search_image_by_upload" in request.app.router else "off",
     }

@@ -67,6 +67,7 @@ class Key(StrEnum):
     """When a route asks for an API key."""
 
     NEVER = "never"
+    DEMO = "never, but so many requests a day"
     WITH_AUTH = "with AUTH=on"
     ALWAYS = "always"
 
@@ -108,7 +109,9 @@ class Route:
     def all_errors(self) -> Errors:
         """What it may answer that is no success, without doubles."""
         errors: Errors = (InvalidRequest, Internal, *self.errors)
-        if self.key is not Key.NEVER:
+        if self.key is Key.DEMO:
+            errors += (RateLimited, *MESH_ERRORS)
+        elif self.key is not Key.NEVER:
             errors += (Unauthorized, Forbidden, RateLimited, *MESH_ERRORS)
         if self.scope:
             errors += (InsufficientScope,)
@@ -128,6 +131,10 @@ def add_routes(router: web.UrlDispatcher, routes: Iterable[Route]) -> None:
 def _guarded(route: Route) -> Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
         if route.key is Key.NEVER:
+            request[CALLER] = Caller()
+            return await route.handler(request)
+        if route.key is Key.DEMO:
+            await request.app[ADMISSION].admit_to_demo(request)
             request[CALLER] = Caller()
             return await route.handler(request)
         is_pair = route.key is Key.WITH_AUTH

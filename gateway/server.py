@@ -14,6 +14,7 @@ from aiohttp import web
 
 from gateway import (
     bulk_handlers,
+    demo,
     docs,
     handlers,
     hash_handlers,
@@ -25,7 +26,7 @@ from gateway import (
     usage_handlers,
 )
 from gateway.access import Access
-from gateway.admission import Admission
+from gateway.admission import Admission, DemoRates
 from gateway.client_address import ClientAddresses
 from gateway.clients import Mesh
 from gateway.connection import Connection
@@ -46,8 +47,11 @@ from mesh.settings import InvalidSettings, exit_on_invalid
 
 _log = logging.getLogger(__name__)
 
+_DAY_SECONDS: Final = 24 * 3600
+
 ROUTES: Final[tuple[Route, ...]] = (
     *pair_handlers.ROUTES,
+    *demo.ROUTES,
     *handlers.ROUTES,
     *index_handlers.ROUTES,
     *bulk_handlers.ROUTES,
@@ -66,10 +70,16 @@ def build(settings: Settings) -> web.Application:
     rates, addresses = _limits(settings)
     app.cleanup_ctx.append(partial(_open_mesh, rates=rates, addresses=addresses, marketplace=_marketplace(settings)))
     app[PLAYGROUND] = Playground.read()
-    routes = ROUTES if settings.playground else tuple(route for route in ROUTES if route not in playground.ROUTES)
+    routes = routes_of(settings)
     app[DOCUMENT] = openapi.document(routes, settings)
     add_routes(app.router, routes)
     return app
+
+
+def routes_of(settings: Settings) -> tuple[Route, ...]:
+    """Those that this gateway has."""
+    off = (() if settings.playground else playground.ROUTES) + (() if settings.demo else demo.ROUTES)
+    return tuple(route for route in ROUTES if route not in off)
 
 
 def _limits(settings: Settings) -> tuple[RateLimits, ClientAddresses]:
@@ -98,6 +108,7 @@ async def _open_mesh(
     settings = app[SETTINGS]
     per_address = settings.rate_limit_address_per_second * settings.rate_limit_address_burst_seconds
     address_rate = Rate(per_address, settings.rate_limit_address_burst_seconds) if per_address else None
+    demo_rates = DemoRates(Rate(settings.demo_address_per_day, _DAY_SECONDS), Rate(settings.demo_per_day, _DAY_SECONDS))
     async with Mesh(settings) as mesh:
         access = Access(
             mesh.index,
@@ -109,7 +120,7 @@ async def _open_mesh(
         app[MESH] = mesh
         app[INDEX] = mesh.index
         app[USAGE] = mesh.usage
-        app[ADMISSION] = Admission(access, mesh.usage, rates, addresses, address_rate)
+        app[ADMISSION] = Admission(access, mesh.usage, rates, addresses, address_rate=address_rate, demo_rates=demo_rates)
         yield
 
 

@@ -35,6 +35,10 @@ class Settings(MeshSettings, frozen=True, kw_only=True):
     rapidapi_plans: tuple[str, ...] = ()
     # On: / is a page to try the mesh on.
     playground: bool = True
+    # On: /demo/{type}/match takes pairs without a key, so many in 24 hours from one address and from all together.
+    demo: bool = False
+    demo_address_per_day: Annotated[int, Meta(ge=1, le=1_000_000)] = 50
+    demo_per_day: Annotated[int, Meta(ge=1, le=1_000_000)] = 2000
     # Networks (CIDR) whose X-Forwarded-For says who the client is.
     gateway_trusted_proxies: tuple[str, ...] = ()
     # A Redis that several gateways count on together; empty: each in its own memory.

@@ -18,5 +18,5 @@ def origin() -> Iterator[Origin]:
 
 @pytest.fixture(scope="session")
 def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningMesh]:
-    with RunningMesh(tmp_path_factory.mktemp("mesh")) as running:
+    with RunningMesh(tmp_path_factory.mktemp("mesh"), DEMO="on", DEMO_ADDRESS_PER_DAY="1000000", DEMO_PER_DAY="1000000") as running:
         yield running

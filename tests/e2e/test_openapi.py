@@ -11,7 +11,7 @@ import schemathesis
 from schemathesis import checks
 
 from gateway import openapi
-from gateway.server import ROUTES
+from gateway.server import routes_of
 from gateway.settings import Settings
 from tests.index_client import Project, new_project
 from tests.origin import Origin
@@ -25,12 +25,16 @@ EXAMPLES = 8
 NOT_PROMISED = (checks.positive_data_acceptance, checks.not_a_server_error)
 
 
+WITH_DEMO = Settings(demo=True)
+"""As the tests' mesh has it."""
+
+
 @pytest.fixture(scope="module")
 def project(mesh: RunningMesh) -> Project:
     return new_project(mesh)
 
 
-schema = schemathesis.openapi.from_dict(openapi.document(ROUTES, Settings()))
+schema = schemathesis.openapi.from_dict(openapi.document(routes_of(WITH_DEMO), WITH_DEMO))
 # The media have their routes from the same code: one of them speaks for all, and the time goes to what differs.
 one_medium = schema.exclude(path_regex="/(audio|video)/")
 

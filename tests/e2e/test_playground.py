@@ -493,3 +493,19 @@ def test_with_auth_on_a_pair_asks_for_a_key(visit: Visit, tmp_path_factory: pyte
         page.get_by_label("API key").fill(new_project(guarded).key)
         page.keyboard.press("Enter")
         expect(page.locator(".verdict")).to_be_visible(timeout=ANSWERED_MS)
+
+
+def test_with_the_demo_on_a_pair_needs_no_key_until_the_day_is_used_up(visit: Visit, tmp_path_factory: pytest.TempPathFactory) -> None:
+    settings = {"AUTH": "on", "DEMO": "on", "DEMO_ADDRESS_PER_DAY": "1", "VIDEO_ADDRESS": "", "AUDIO_ADDRESS": ""}
+    with RunningMesh(tmp_path_factory.mktemp("demo"), **settings) as guarded:
+        page = visit(at=guarded)
+        expect(page.get_by_label("API key")).to_be_hidden()
+        compare(page, "image", *PICTURES)
+        assert "/demo/image/match" in (page.locator("#panel-image .outcome").text_content() or "")
+        page.click("#panel-image button[type=submit]")
+        expect(page.get_by_role("alert")).to_contain_text("Too many requests", timeout=ANSWERED_MS)
+        expect(page.locator("#key-note")).to_contain_text("used up")
+        page.get_by_label("API key").fill(new_project(guarded).key)
+        page.keyboard.press("Enter")
+        expect(page.locator(".verdict")).to_be_visible(timeout=ANSWERED_MS)
+        assert "/demo/" not in (page.locator("#panel-image .outcome").text_content() or "")

@@ -13,6 +13,11 @@ const page = {
   takesSearchFiles: facts.uploads === "on",
   showsAddresses: facts.previews === "on",
 
+  /** Where pairs ask for a key, and the visitor has none: the demo, where there is one. */
+  get pairs() {
+    return facts.auth === "on" && facts.demo === "on" && !page.key ? "demo/" : "";
+  },
+
   get key() {
     return byId("key").value.trim();
   },
@@ -69,7 +74,7 @@ function show(name, { isFirst = false } = {}) {
     tab.tabIndex = isCurrent ? 0 : -1;
   }
   for (const [each, panel] of panels) panel.element.hidden = each !== name;
-  const needsKey = name === "search" || facts.auth === "on";
+  const needsKey = name === "search" || (facts.auth === "on" && facts.demo !== "on");
   byId("key-card").hidden = !needsKey && !page.key;
   byId("key").removeAttribute("aria-invalid");
   byId("key-note").textContent = name === "search" ? "Searches are in the library of a project; its key says which. “make key” prints one." : "This gateway asks for a key. Any valid one will do.";

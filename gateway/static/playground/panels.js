@@ -95,6 +95,7 @@ class Panel {
     const slot = this.slots.find((each) => [each.name, `${each.name}_url`].includes(field)) ?? (field === "file" ? this.slots[0] : null);
     if (slot) slot.complain(slot.file ? "See the message below." : "This address did not work; see below.");
     if (problem.code === "unauthorized") this.page.askForKey("", { isWrong: Boolean(this.page.key) });
+    else if (problem.details.policy?.startsWith("demo")) this.page.askForKey("Today’s comparisons without a key are used up. With a key you can go on.");
     else card.querySelector("h2").focus();
   }
 
@@ -152,7 +153,7 @@ export class ComparePanel extends Panel {
     if (profile !== "general") fields.profile = profile;
     if (threshold !== undefined) fields.threshold = threshold;
     if (!this.form.elements.transforms.checked) fields.transforms = "none";
-    const path = `${this.medium}/match`;
+    const path = `${this.page.pairs}${this.medium}/match`;
     if (isAddresses) return { path, content: { source_url: this.slots[0].url, target_url: this.slots[1].url, ...fields } };
     // The options first: the files are worked on while they come.
     const form = new FormData();
