@@ -1,4 +1,5 @@
-"""Who comes in, before anything of a request is read or done: its address, its key, the key's rate, its grant; a pair also its month.
+"""Who comes in, before anything of a request is read or done: its address, its key, the key's rate, its grant; a pair also whether its
+matcher has room for it, and its month.
 
 What is refused here costs nothing.
 """
@@ -7,18 +8,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from aiohttp import web
+from prometheus_client import Gauge
 
 from gateway.access import Access, Caller
 from gateway.client_address import ClientAddresses
 from gateway.rate_limits import LIMITED, Limit, Rate, RateLimits, limit_fields, limit_of
+from gateway.turnstile import Turnstile
 from gateway.usage_client import UsageClient
 from mesh import call
 from mesh.errors import Forbidden, MeshError, QuotaExceeded, RateLimited
+from mesh.media import MediaType
 
 _log = logging.getLogger(__name__)
 
@@ -26,6 +31,10 @@ _LIMITS: Final[web.RequestKey[list[Limit]]] = web.RequestKey("limits", list)
 _RATES: Final = {"address": 1, "key": 2, "user": 2, "demo": 3, "demo_address": 4}
 """In the order of an answer's fields, after the quotas."""
 _UNCOUNT_SECONDS: Final = 3.0
+
+BORNE = Gauge(
+    "mediamesh_gateway_matcher_capacity", "Requests at once that a matcher bears of this gateway; infinite: not known yet.", ["media_type"]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +62,29 @@ class Admission:
         self._addresses = addresses
         self._address_rate = address_rate
         self._demo_rates = demo_rates
+        self._turnstiles = {medium: Turnstile() for medium in MediaType}
+        for medium, turnstile in self._turnstiles.items():
+            BORNE.labels(medium).set_function(partial(getattr, turnstile, "borne"))
 
     @asynccontextmanager
-    async def admit(self, request: web.Request, scope: str | None, *, asks_for_key: bool, is_pair: bool) -> AsyncIterator[Caller]:
-        """Enter it for a request, before its body is read: whose it is, where they may."""
+    async def admit(
+        self, request: web.Request, scope: str | None, *, asks_for_key: bool, is_pair: bool, matcher: MediaType | None = None
+    ) -> AsyncIterator[Caller]:
+        """Enter it for a request, before its body is read: whose it is, where they may. `matcher` is the one that is to answer it."""
         await self._limit_address(request)
-        if not asks_for_key:
-            yield Caller()
-            return
-        caller = await self._access.caller(request.headers)
+        caller = Caller()
+        if asks_for_key:
+            caller = await self._access.caller(request.headers)
+            await self._check(request, caller, scope, is_pair=is_pair)
+        with self._room(matcher, caller.key_id or caller.user or self._address(request)):
+            if not is_pair or not caller.project:
+                yield caller
+                return
+            async with self._counted(request, caller):
+                yield caller
+
+    async def _check(self, request: web.Request, caller: Caller, scope: str | None, *, is_pair: bool) -> None:
+        """What they may do, and how often."""
         if caller.rate is not None:
             policy, name = ("key", caller.key_id) if caller.project else ("user", caller.user)
             note_limits(request, [await self._rates.hit(policy, name, caller.rate)])
@@ -69,17 +92,18 @@ class Admission:
             caller.require(scope)
         elif not is_pair and not caller.project:
             raise Forbidden("this needs an API key: a marketplace's subscription has no library")
-        if not is_pair or not caller.project:
-            yield caller
-            return
-        async with self._counted(request, caller):
-            yield caller
 
-    async def admit_to_demo(self, request: web.Request) -> None:
-        """Whoever it is, up to the day's limits; one address cannot use up what all have together."""
+    @asynccontextmanager
+    async def admit_to_demo(self, request: web.Request, matcher: MediaType | None) -> AsyncIterator[Caller]:
+        """Enter it for whoever it is, up to the day's limits; one address cannot use up what all have together."""
         await self._limit_address(request)
         note_limits(request, [await self._rates.hit("demo_address", self._address(request), self._demo_rates.of_address)])
         note_limits(request, [await self._rates.hit("demo", "everyone", self._demo_rates.of_everyone)])
+        with self._room(matcher, self._address(request)):
+            yield Caller()
+
+    def _room(self, matcher: MediaType | None, caller: str) -> AbstractContextManager[None]:
+        return self._turnstiles[matcher].pass_through(caller) if matcher else nullcontext()
 
     @asynccontextmanager
     async def _counted(self, request: web.Request, caller: Caller) -> AsyncIterator[None]:

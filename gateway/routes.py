@@ -83,6 +83,8 @@ class Route:
     description: str = ""
     key: Key
     scope: str | None = None
+    matcher: MediaType | None = None
+    """The one that answers it: refused while that has no room."""
     bodies: Mapping[str, type] = field(default_factory=dict)
     """By content type: a msgspec type, or bytes."""
     query: type | None = None
@@ -134,12 +136,12 @@ def _guarded(route: Route) -> Handler:
             request[CALLER] = Caller()
             return await route.handler(request)
         if route.key is Key.DEMO:
-            await request.app[ADMISSION].admit_to_demo(request)
-            request[CALLER] = Caller()
-            return await route.handler(request)
+            async with request.app[ADMISSION].admit_to_demo(request, route.matcher) as request[CALLER]:
+                return await route.handler(request)
         is_pair = route.key is Key.WITH_AUTH
         asks_for_key = not is_pair or request.app[SETTINGS].guards_pairs
-        async with request.app[ADMISSION].admit(request, route.scope, asks_for_key=asks_for_key, is_pair=is_pair) as caller:
+        admission = request.app[ADMISSION]
+        async with admission.admit(request, route.scope, asks_for_key=asks_for_key, is_pair=is_pair, matcher=route.matcher) as caller:
             request[CALLER] = caller
             return await route.handler(request)
 

@@ -148,7 +148,7 @@ class Matcher:
     @contextmanager
     def admission(self) -> Iterator[None]:
         """Enter it for each piece of work, before its media come in: what would only wait is refused."""
-        if self._under_way >= self._max_under_way:
+        if self._under_way >= self._max_under_way or self._workers.expected_wait_seconds > call.remaining_seconds():
             raise Overloaded()
         self._under_way += 1
         try:

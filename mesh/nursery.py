@@ -33,6 +33,9 @@ MAX_REPORT_BYTES = 1 << 16
 
 READY = b"ready"
 
+NICENESS = 5
+"""Workers take what the services' own loops leave: a refusal, or a health check, does not wait behind a decoder."""
+
 
 @dataclass(frozen=True)
 class Upbringing:
@@ -99,6 +102,7 @@ def _report_the_dead(control: socket.socket) -> None:
 def _live(service: socket.socket, upbringing: Upbringing, nursery: int) -> None:
     """A worker's life: give everything up, then one task after another until the service closes the socket."""
     sandbox.die_with(nursery)
+    os.nice(NICENESS)
     _silence()
     in_force = sandbox.apply(upbringing.memory_bytes)
     with service, open(service.fileno(), "wb", closefd=False) as replies:

@@ -50,6 +50,9 @@ SOONEST_LOOK_SECONDS = 0.01
 BIRTH_SECONDS = 10.0
 """It takes milliseconds; a process that is stopped gives none, and says nothing."""
 
+LATEST_TASKS = 50
+"""What a task takes is told from about so many."""
+
 REBIRTH_DELAY_SECONDS = 1.0
 """Before what could not be started is tried again."""
 
@@ -71,6 +74,7 @@ class WorkerPool:
         self.sandbox = "none"
         """What is really in force in the workers, such as "seccomp+limits"."""
         self.running = self.waiting = 0
+        self._task_seconds = 0.0
         self._upbringing = Upbringing(tuple(preload), warm_up, memory_bytes)
         self._quarantine = Quarantine()
         self._nursery: Nursery | None = None
@@ -89,6 +93,11 @@ class WorkerPool:
     def is_able(self) -> bool:
         """Whether any worker lives; for the moment it takes to replace the last one, none does."""
         return bool(self._alive)
+
+    @property
+    def expected_wait_seconds(self) -> float:
+        """Until a worker is free for what comes now, going by what tasks took lately."""
+        return self.waiting * self._task_seconds / self.workers
 
     async def start(self) -> None:
         """Returns when every worker is up, warmed up and in its sandbox."""
@@ -126,6 +135,7 @@ class WorkerPool:
         worker = await self._next_idle(deadline)
         self.running += 1
         worker.is_busy, is_sound = True, False
+        started = time.monotonic()
         try:
             kind, value = await self._ask(worker, content, files, cpu_seconds, deadline, function)
             is_sound = kind != "exhausted"
@@ -134,6 +144,7 @@ class WorkerPool:
             raise
         finally:
             self.running -= 1
+            self._task_seconds += (time.monotonic() - started - self._task_seconds) / LATEST_TASKS
             worker.is_busy = False
             worker.tasks_done += 1
             if worker.death.done():
