@@ -1,29 +1,58 @@
-"""The walk through the contracts in README runs as printed, by a client that was not written in Python."""
+"""What README and the documents print to be typed runs as printed, and prints what they say it prints."""
 
 from __future__ import annotations
 
 import json
-import re
-import subprocess
-import sys
+from itertools import pairwise
 from pathlib import Path
+
+import pytest
 
 from tests.origin import Origin
 from tests.pictures import encoded, photo
 from tests.running_mesh import ROOT, RunningMesh
+from tests.walk import DOCUMENTS, Walk, blocks_of, commands_of, without_scores
+
+README = ROOT / "README.md"
 
 
-def test_walk_works_as_printed(mesh: RunningMesh, origin: Origin, tmp_path: Path) -> None:
-    one, two = origin.serve("walk-a.jpg", encoded(photo(1), "JPEG")), origin.serve("walk-b.jpg", encoded(photo(1), "PNG"))
-    block = next(b for b in re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL) if "buf curl" in b)
-    script = block.replace("https://picsum.photos/id/237/800/600.jpg", one).replace("https://picsum.photos/id/237/400/300.webp", two)
-    script = script.replace("data/", f"{mesh.data_dir}/").replace(".venv/bin/buf", str(Path(sys.executable).parent / "buf"))
-    script = script.replace("--schema .", f"--schema {ROOT}")
-    done = subprocess.run(["bash", "-euc", script], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stderr
+@pytest.fixture
+def walk(mesh: RunningMesh, origin: Origin, tmp_path: Path) -> Walk:
+    (tmp_path / "original.jpg").write_bytes(encoded(photo(70_001), "JPEG"))
+    (tmp_path / "copy.webp").write_bytes(encoded(photo(70_001), "WEBP"))
+    return Walk(mesh, origin, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "document", [path for path in DOCUMENTS if commands_of(path)], ids=lambda document: str(document.relative_to(ROOT))
+)
+def test_what_is_printed_to_be_typed_works_as_printed(walk: Walk, document: Path) -> None:
+    blocks = blocks_of(document)
+    shown = iter(walk.run(commands_of(document)))
+    printed = [(block, next(shown) if block.language == "sh" else "") for block in blocks]
+    for block, output in printed:
+        assert '"error":{' not in output.replace(" ", ""), block.text
+    for (_, output), (after, _) in pairwise(printed):
+        if after.language == "text":
+            assert without_scores(output) == without_scores(after.text)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: str(document.relative_to(ROOT)))
+def test_every_block_is_run_or_read_by_a_test(document: Path) -> None:
+    for block in blocks_of(document):
+        assert block.language in ("", "sh", "json", "text"), block.language
+        if block.language == "json":
+            json.loads(block.text)
+        if block.language == "":
+            assert any(drawn in block.text for drawn in ("──▶", "protos/ ")), block.text
+
+
+def test_walk_through_the_contracts_shows_what_they_promise(walk: Walk, mesh: RunningMesh) -> None:
+    (commands,) = [command for command in commands_of(README) if "buf curl" in command]
+    (shown,) = walk.run([commands])
     fingerprint = json.loads((mesh.data_dir / "a.json").read_text())["fingerprint"]
     assert fingerprint["mediaType"] == "MEDIA_TYPE_IMAGE"
-    answers = _json_values(done.stdout)
+    answers = _json_values(shown)
     match, compare = answers[0]["result"], answers[1]["result"]
     assert match["match"] is True
     assert match["regions"]
