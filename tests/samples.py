@@ -40,7 +40,7 @@ def node_folder(into: Path) -> Path:
     shutil.copytree(FOLDER, folder, ignore=shutil.ignore_patterns("node_modules", "build", "__pycache__"))
     command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
     try:
-        installed = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=100, check=False)
+        installed = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=80, check=False)
     except subprocess.TimeoutExpired:
         pytest.skip("npm does not answer")
     if installed.returncode:

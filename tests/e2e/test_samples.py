@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,9 +13,11 @@ from random import Random
 from typing import Any
 
 import jsonschema
+import numpy as np
 import pytest
 from PIL import Image
 
+from gateway.code_samples import DEFAULT_BASE
 from tests import films
 from tests.e2e.test_api import ENVELOPE
 from tests.e2e.test_audio import SOUND_ENVELOPE
@@ -132,6 +135,23 @@ def test_sample_fails_with_a_key_that_is_not_known(
     assert "401" in done.stdout + done.stderr
 
 
+@pytest.mark.parametrize(("language", "suffix"), [("curl", ".sh"), ("python", ".py"), ("javascript", ".mjs")])
+def test_sample_of_the_reference_runs(
+    native: dict[str, str], keyed: RunningMesh, pairs: dict[str, tuple[str, str]], tmp_path: Path, language: str, suffix: str
+) -> None:
+    if language == "javascript" and not shutil.which("node"):
+        pytest.skip("there is no Node here")
+    operation = keyed.get("/openapi.json").json["paths"]["/image/match"]["post"]
+    (text,) = (sample["source"] for sample in operation["x-codeSamples"] if sample["lang"] == language)
+    example = operation["requestBody"]["content"]["application/json"]["example"]
+    for field, url in zip(("source_url", "target_url"), pairs["image"], strict=True):
+        text = text.replace(example[field], url)
+    sample = tmp_path / f"sample{suffix}"
+    sample.write_text(text.replace(DEFAULT_BASE, native["MEDIAMESH_URL"]))
+    shown = printed(sample, MEDIAMESH_API_KEY=native["MEDIAMESH_API_KEY"])
+    assert re.search(r"\bmatch['\"]?: ?(true|True)", shown), shown
+
+
 def test_fan_out_never_has_more_than_four_calls_in_flight(
     native: dict[str, str], keyed: RunningMesh, origin: Origin, pairs: dict[str, tuple[str, str]], node: Path
 ) -> None:
@@ -172,6 +192,15 @@ def test_listing_gate_has_three_lanes(environment: dict[str, str], origin: Origi
     }
     lanes = {lane: printed(FOLDER / "listing_gate.py", url, *references, **environment) for lane, url in listings.items()}
     assert lanes == {lane: lane for lane in listings}
+
+
+def test_upload_with_a_part_that_was_removed_is_told_with_its_seconds(native: dict[str, str], origin: Origin, tmp_path: Path) -> None:
+    song, upload = music(902, 8.0), tmp_path / "upload.flac"
+    upload.write_bytes(recorded(np.concatenate([music(903, 10.0), song]), "flac", rate=RATE))
+    removed = origin.serve("sample-removed.flac", recorded(song, "flac", rate=RATE))
+    assert printed(FOLDER / "upload_moderation.py", "--removed", "audio", removed, **native) == "ready"
+    action = printed(FOLDER / "upload_moderation.py", "audio", str(upload), **native)
+    assert re.fullmatch(r"(remove|review): 0\.\d\d like sample-removed\.flac of removed, at 10-1[78] s", action)
 
 
 SAMPLES = [path for path in sorted(FOLDER.rglob("*.*")) if not {"node_modules", "build"} & set(path.parts)]
