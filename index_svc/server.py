@@ -11,7 +11,7 @@ from index_svc.archive import warm_up
 from index_svc.bulk import Bulk
 from index_svc.bulk_door import BulkDoor
 from index_svc.bulk_reader import BulkReader
-from index_svc.embedded import EmbeddedPostgres
+from index_svc.embedded import EmbeddedPostgres, OthersPostgres
 from index_svc.hash_list_door import HashListDoor
 from index_svc.hash_lists import HashLists
 from index_svc.index import Index
@@ -52,7 +52,8 @@ def build(settings: Settings) -> Service:
     resources: list[AbstractAsyncContextManager[Any]] = []
     conninfo = settings.database_url
     if not conninfo:
-        embedded = EmbeddedPostgres(settings.cluster_dir, settings.runtime_dir / "db")
+        kind = EmbeddedPostgres if settings.index_runs_database else OthersPostgres
+        embedded = kind(settings.cluster_dir, settings.runtime_dir / "db")
         resources.append(embedded)
         conninfo = embedded.conninfo
     database = Database(conninfo, settings.index_connections)

@@ -17,6 +17,8 @@ class Settings(MeshSettings, frozen=True, kw_only=True):
     index_metrics_port: Port = 9105
     # Any PostgreSQL, as a URL or key=value pairs; empty: one of its own under DATA_DIR.
     database_url: str = ""
+    # Off: that one is run by another process, `python -m index_svc.database_process`, for several of these.
+    index_runs_database: bool = True
     index_connections: Annotated[int, Meta(ge=4, le=1024)] = 16
     # What keys are hashed with; empty: a random one that is kept in the database.
     index_key_secret: str = ""

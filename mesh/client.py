@@ -32,12 +32,14 @@ _RETRY: Final = {
 
 
 def open_channel(settings: MeshSettings, address: str, *, is_retrying: bool = False) -> grpc.aio.Channel:
-    """A channel to a gRPC target; `unix:name.sock` means a socket in the runtime folder."""
+    """A channel to all addresses of a gRPC target, which take turns; `unix:name.sock` means a socket in the runtime folder."""
     method: dict[str, Any] = {"name": [{}]}
     if is_retrying:
         method["retryPolicy"] = _RETRY
     config = {
         "loadBalancingConfig": [{"round_robin": {}}],
+        # A replica that says it is leaving, or that it has nobody to do the work, gets nothing more.
+        "healthCheckConfig": {"serviceName": ""},
         "methodConfig": [method],
         "retryThrottling": {"maxTokens": 10, "tokenRatio": 0.1},
     }
@@ -50,6 +52,7 @@ def open_channel(settings: MeshSettings, address: str, *, is_retrying: bool = Fa
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.min_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 1000),
+        ("grpc.dns_min_time_between_resolutions_ms", 2000),
         ("grpc.keepalive_time_ms", 30_000),
         ("grpc.use_local_subchannel_pool", 1),
     ]
@@ -60,11 +63,11 @@ def open_channel(settings: MeshSettings, address: str, *, is_retrying: bool = Fa
 
 
 def resolve_address(settings: MeshSettings, address: str) -> str:
-    """The address with a socket's bare name placed in the runtime folder."""
-    path = address.removeprefix("unix:")
-    if path == address or path.startswith("/"):
+    """The address with bare names of sockets, one or several (`unix:one.sock,two.sock`), placed in the runtime folder."""
+    paths = address.removeprefix("unix:")
+    if paths == address:
         return address
-    return f"unix:{settings.runtime_dir / path}"
+    return "unix:" + ",".join(path if path.startswith("/") else str(settings.runtime_dir / path) for path in paths.split(","))
 
 
 async def ask(method: Any, request: Any) -> Any:

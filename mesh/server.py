@@ -24,7 +24,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from prometheus_client import start_http_server
 
-from mesh import log
+from mesh import call, log
 from mesh.client import MAX_MESSAGE_BYTES, resolve_address
 from mesh.interceptors import CallInterceptor
 from mesh.settings import InvalidSettings, MeshSettings, Settings, exit_on_invalid, make_runtime_dir, read_settings, unknown_variables
@@ -39,6 +39,10 @@ _HEALTH_SECONDS: Final = 1.0
 SANDBOX_HEALTH_PREFIX: Final = "sandbox:"
 """Health answers for `sandbox:seccomp` and the like where the decoders run under it, so that a caller can ask."""
 SANDBOX_PARTS: Final = ("seccomp", "landlock", "limits")
+
+
+ALIVE: Final = "alive"
+"""Health of the process itself, whatever has become of its workers: who restarts it for that ends what its workers are about to do."""
 
 
 class Sandboxed(Protocol):
@@ -94,6 +98,7 @@ async def _serve(settings: MeshSettings, service: Service) -> None:
         for resource in service.resources:
             await stack.enter_async_context(resource)
         server, health_servicer = await start_server(settings, service)
+        probed = await start_health_server(settings, health_servicer) if settings.health_listen else None
         serve_metrics(settings.metrics_host, service.metrics_port)
         _log.info("serving", extra={"listen": service.listen, "sandbox": service.workers.sandbox if service.workers else ""})
         watching = asyncio.create_task(_tell_health(health_servicer, service))
@@ -103,6 +108,8 @@ async def _serve(settings: MeshSettings, service: Service) -> None:
         await health_servicer.enter_graceful_shutdown()
         await asyncio.sleep(settings.lame_duck_seconds)
         await server.stop(settings.drain_seconds)
+        if probed is not None:
+            await probed.stop(None)
 
 
 async def start_server(settings: MeshSettings, service: Service) -> tuple[grpc.aio.Server, health.aio.HealthServicer]:
@@ -113,9 +120,9 @@ async def start_server(settings: MeshSettings, service: Service) -> tuple[grpc.a
             ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
             ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
             ("grpc.http2.min_recv_ping_interval_without_data_ms", 20_000),
-            # Clients look the name up again now and then, and so find new replicas.
-            ("grpc.max_connection_age_ms", 300_000),
-            ("grpc.max_connection_age_grace_ms", 60_000),
+            # Clients look the name up again now and then, and so find new replicas; no call is ever cut off for it.
+            ("grpc.max_connection_age_ms", int(settings.connection_age_seconds * 1000)),
+            ("grpc.max_connection_age_grace_ms", int(call.MAX_SECONDS * 1000)),
             ("grpc.so_reuseport", 0),
         ],
     )
@@ -123,6 +130,7 @@ async def start_server(settings: MeshSettings, service: Service) -> tuple[grpc.a
     health_servicer = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
     await health_servicer.set(service.full_name, health_pb2.HealthCheckResponse.SERVING)
+    await health_servicer.set(ALIVE, health_pb2.HealthCheckResponse.SERVING)
     if service.workers:
         for part in service.workers.sandbox.split("+"):
             await health_servicer.set(SANDBOX_HEALTH_PREFIX + part, health_pb2.HealthCheckResponse.SERVING)
@@ -132,11 +140,25 @@ async def start_server(settings: MeshSettings, service: Service) -> tuple[grpc.a
     return server, health_servicer
 
 
+async def start_health_server(settings: MeshSettings, health_servicer: health.aio.HealthServicer) -> grpc.aio.Server:
+    """Where health alone is answered, without TLS: Kubernetes' probes know none."""
+    server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
+    try:
+        server.add_insecure_port(settings.health_listen)
+    except RuntimeError as problem:
+        raise InvalidSettings(f"HEALTH_LISTEN: cannot listen on {settings.health_listen}") from problem
+    await server.start()
+    return server
+
+
 async def _tell_health(health_servicer: health.aio.HealthServicer, service: Service) -> None:
-    """A service whose workers are gone says so, until they are back."""
+    """A service whose workers are gone says so, until they are back; not for the moment that it takes to replace one."""
+    was_able = True
     while service.workers:
         is_able = service.workers.is_able
-        status = health_pb2.HealthCheckResponse.SERVING if is_able else health_pb2.HealthCheckResponse.NOT_SERVING
+        status = health_pb2.HealthCheckResponse.SERVING if is_able or was_able else health_pb2.HealthCheckResponse.NOT_SERVING
+        was_able = is_able
         for name in ("", service.full_name):
             await health_servicer.set(name, status)
         await asyncio.sleep(_HEALTH_SECONDS)

@@ -22,7 +22,7 @@ from msgspec import Meta
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Count = Annotated[int, Meta(ge=1, le=1024)]
 
-# A unix socket's path ends at 107 characters; the longest of ours is fetcher.sock.
+# A unix socket's path ends at 107 characters; the longest of ours is fetcher-16.sock.
 _MAX_RUNTIME_PATH = 90
 # Higher than between the names of any two services' settings.
 _MISTYPED_LIKENESS = 0.89
@@ -38,9 +38,13 @@ class MeshSettings(msgspec.Struct, frozen=True, kw_only=True):
     log_format: Literal["json", "text"] = "json"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     metrics_host: str = "127.0.0.1"
+    # Where health is answered to probes that know no TLS, and nothing else is; empty: only where the service itself listens.
+    health_listen: str = ""
     # When told to stop: say so first, so that others look elsewhere, then finish what is under way.
     lame_duck_seconds: Annotated[float, Meta(ge=0, le=60)] = 0.0
     drain_seconds: Annotated[float, Meta(ge=0, le=300)] = 25.0
+    # Connections between the services are made anew after about so long, so that new replicas get work.
+    connection_age_seconds: Annotated[float, Meta(ge=1, le=3600)] = 60.0
     # All three or none: mutual TLS between the services.
     mesh_tls_cert: str = ""
     mesh_tls_key: str = ""

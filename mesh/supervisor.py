@@ -1,6 +1,7 @@
 """The whole mesh on one machine: one process a service, started again when it dies, stopped together.
 
-The front door opens last and closes first. A second mesh runs beside this one with another DATA_DIR and GATEWAY_PORT.
+With REPLICAS there are several processes of each service, each on an address of its own, and as many front doors on ports one after
+another. The front doors open last and close first. A second mesh runs beside this one with another DATA_DIR and GATEWAY_PORT.
 """
 
 from __future__ import annotations
@@ -20,11 +21,15 @@ from typing import IO, Annotated, Final
 
 from msgspec import Meta
 
+from mesh.client import resolve_address
+from mesh.replicas import replica_environments, shared_environment
 from mesh.server import until_told_to_stop
 from mesh.settings import InvalidSettings, MeshSettings, exit_on_invalid, make_runtime_dir, read_settings
 
 SERVICES: Final = ("fetcher_svc", "image_svc", "video_svc", "audio_svc", "index_svc")
 FRONT_DOOR: Final = "gateway"
+DATABASE: Final = "index_svc.database_process"
+"""Of several index_svc that share the embedded one."""
 
 _READY_SECONDS: Final = 60.0
 _MIN_PAUSE_SECONDS: Final = 0.1
@@ -37,17 +42,25 @@ _LIBC: Final = ctypes.CDLL(None)
 class Settings(MeshSettings, frozen=True, kw_only=True):
     gateway_host: str = "127.0.0.1"
     gateway_port: Annotated[int, Meta(ge=1, le=65535)] = 8080
+    # Processes of each service, on this machine; several gateways take the ports from GATEWAY_PORT on.
+    replicas: Annotated[int, Meta(ge=1, le=16)] = 1
+
+    @property
+    def gateway_ports(self) -> range:
+        return range(self.gateway_port, self.gateway_port + self.replicas)
 
 
 def run() -> None:
     try:
         settings = read_settings(Settings)
         lock = _lock(settings)
-        _check_port(settings)
+        for port in settings.gateway_ports:
+            _check_port(settings.gateway_host, port)
+        services, doors = _processes(settings)
     except InvalidSettings as problem:
         exit_on_invalid(problem)
     with lock:
-        status = asyncio.run(_supervise(settings))
+        status = asyncio.run(_supervise(settings, services, doors))
         for left in settings.runtime_dir.glob("*.sock"):
             left.unlink(missing_ok=True)
     sys.exit(status)
@@ -64,9 +77,8 @@ def _lock(settings: Settings) -> IO[str]:
     return lock
 
 
-def _check_port(settings: Settings) -> None:
+def _check_port(host: str, port: int) -> None:
     """Found out before anything is started, and never mistaken for ours when another mesh answers there."""
-    host, port = settings.gateway_host, settings.gateway_port
     try:
         family = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
         socket.create_server((host, port), family=family).close()
@@ -74,23 +86,40 @@ def _check_port(settings: Settings) -> None:
         raise InvalidSettings(f"cannot listen on {host} port {port} ({problem.strerror}); set GATEWAY_PORT to a free port") from problem
 
 
-async def _supervise(settings: Settings) -> int:
+def _processes(settings: Settings) -> tuple[list[_Process], list[_Process]]:
+    """Everything behind the front doors, in the order in which it starts, and the front doors."""
     environment = {
         "LOG_FORMAT": "text" if sys.stderr.isatty() else "json",
         **os.environ,
         "DATA_DIR": settings.data_dir,
     }
-    services = [_Process(module, environment) for module in SERVICES if _is_wanted(module, environment)]
-    door = _Process(FRONT_DOOR, environment)
-    for process in (*services, door):
+    count, services = settings.replicas, [module for module in SERVICES if _is_wanted(module, environment)]
+    shared = shared_environment(environment, count)
+    behind = []
+    if count > 1 and "index_svc" in services and not environment.get("DATABASE_URL", "").strip():
+        behind.append(_Process(DATABASE, shared))
+        shared["INDEX_RUNS_DATABASE"] = "off"
+    for module in services:
+        replicas = replica_environments(environment, module.removesuffix("_svc"), count)
+        behind += [_Process(module, shared | own) for own in replicas]
+    doors = [
+        _Process(FRONT_DOOR, {**shared, **own, "GATEWAY_PORT": str(port)})
+        for port, own in zip(settings.gateway_ports, replica_environments(environment, FRONT_DOOR, count), strict=True)
+    ]
+    return behind, doors
+
+
+async def _supervise(settings: Settings, services: list[_Process], doors: list[_Process]) -> int:
+    processes = (*services, *doors)
+    for process in processes:
         process.start()
     stopped = asyncio.create_task(until_told_to_stop())
-    ready = asyncio.create_task(_until_ready(settings, (*services, door)))
+    ready = asyncio.create_task(_until_ready(settings, processes))
     await asyncio.wait((stopped, ready), return_when=asyncio.FIRST_COMPLETED)
     failure = ready.result() if ready.done() else None
     if ready.done() and failure is None:
         _announce(settings)
-        for process in (*services, door):
+        for process in processes:
             process.is_needed = True
         await stopped
     ready.cancel()
@@ -99,8 +128,9 @@ async def _supervise(settings: Settings) -> int:
     else:
         print("mediamesh is stopping", flush=True)
     grace_seconds = settings.lame_duck_seconds + settings.drain_seconds
-    await door.stop(grace_seconds)
-    await asyncio.gather(*(process.stop(grace_seconds) for process in services))
+    databases = [process for process in services if process.module == DATABASE]
+    for group in (doors, [process for process in services if process not in databases], databases):
+        await asyncio.gather(*(process.stop(grace_seconds) for process in group))
     return 1 if failure else 0
 
 
@@ -163,20 +193,36 @@ class _Process:
 
 
 async def _until_ready(settings: Settings, processes: tuple[_Process, ...]) -> str | None:
-    """None once the front door says ready, else why it never will."""
+    """None once every replica listens and every front door says ready, else why they never will."""
+    sockets = [] if settings.replicas == 1 else [_socket(settings, process) for process in processes]
     started = time.monotonic()
     while time.monotonic() - started < _READY_SECONDS:
         for process in processes:
             if process.given_up:
                 return process.given_up
-        if await asyncio.to_thread(_is_ready, settings):
+        if all(_is_served(path) for path in sockets) and await asyncio.to_thread(_is_ready, settings):
             return None
         await asyncio.sleep(0.1)
     return f"not ready after {_READY_SECONDS:.0f} s"
 
 
+def _socket(settings: Settings, process: _Process) -> str:
+    """Where a replica listens; of others nothing."""
+    service = process.module.removesuffix("_svc").upper()
+    return resolve_address(settings, process.environment.get(f"{service}_LISTEN", "")).removeprefix("unix:")
+
+
+def _is_served(path: str) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        return not path or probe.connect_ex(path) == 0
+
+
 def _is_ready(settings: Settings) -> bool:
-    connection = http.client.HTTPConnection(_reachable_host(settings), settings.gateway_port, timeout=2)
+    return all(_says_ready(_reachable_host(settings), port) for port in settings.gateway_ports)
+
+
+def _says_ready(host: str, port: int) -> bool:
+    connection = http.client.HTTPConnection(host, port, timeout=2)
     try:
         connection.request("GET", "/readyz")
         return connection.getresponse().status == 200
@@ -189,10 +235,11 @@ def _is_ready(settings: Settings) -> bool:
 def _announce(settings: Settings) -> None:
     host = _reachable_host(settings)
     base = f"http://{f'[{host}]' if ':' in host else host}:{settings.gateway_port}"
+    others = f" to {settings.gateway_ports[-1]}" if settings.replicas > 1 else ""
     print(
         f"""
 mediamesh is ready
-  API       {base}   (GET /readyz, /healthz, /config)
+  API       {base}{others}   (GET /readyz, /healthz, /config)
   services  {settings.runtime_dir}/*.sock   (gRPC, for processes of this user)
   keys      make key   (prints one for /v1, to index and search)
 

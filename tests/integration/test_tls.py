@@ -7,10 +7,11 @@ from pathlib import Path
 import grpc
 import msgspec
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from mesh import client
 from mesh.errors import NotAvailable
-from mesh.server import start_server
+from mesh.server import ALIVE, start_health_server, start_server
 from mesh.settings import MeshSettings
 from protos import matcher_pb2, matcher_pb2_grpc
 from tests.certificates import Authority
@@ -48,6 +49,24 @@ async def test_only_holders_of_a_certificate_of_the_mesh_are_answered(settings: 
     async with grpc.aio.secure_channel(address, trusting) as channel:
         with pytest.raises(grpc.aio.AioRpcError):
             await matcher_pb2_grpc.MatcherServiceStub(channel).Match(request, timeout=5)
+    await server.stop(0)
+
+
+async def test_health_is_answered_to_probes_without_a_certificate_and_nothing_else_is(settings: MeshSettings) -> None:
+    settings = msgspec.structs.replace(settings, health_listen=f"127.0.0.1:{free_port()}")
+    server, health = await start_server(settings, service(Scripted(), listen=f"127.0.0.1:{free_port()}"))
+    probed = await start_health_server(settings, health)
+    async with grpc.aio.insecure_channel(settings.health_listen) as channel:
+        for component in ("", ALIVE):
+            answer = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(service=component), timeout=5)
+            assert answer.status == health_pb2.HealthCheckResponse.SERVING
+        with pytest.raises(grpc.aio.AioRpcError) as refusal:
+            await matcher_pb2_grpc.MatcherServiceStub(channel).Match(matcher_pb2.MatchRequest(), timeout=5)
+        assert refusal.value.code() is grpc.StatusCode.UNIMPLEMENTED
+        await health.enter_graceful_shutdown()
+        answer = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=5)
+        assert answer.status == health_pb2.HealthCheckResponse.NOT_SERVING
+    await probed.stop(0)
     await server.stop(0)
 
 

@@ -16,6 +16,7 @@ import index_svc.settings
 import video_svc.settings
 from mesh.errors import BY_CODE
 from mesh.settings import MeshSettings
+from mesh.supervisor import Settings as SupervisorSettings
 from tests.running_mesh import ROOT
 
 README = (ROOT / "README.md").read_text()
@@ -26,6 +27,7 @@ SETTINGS = (
     video_svc.settings.Settings,
     fetcher_svc.settings.Settings,
     index_svc.settings.Settings,
+    SupervisorSettings,
 )
 SHOWN_IN_WORDS = {
     **{f"{service}_WORKERS": "one a processor" for service in ("IMAGE", "AUDIO", "VIDEO")},
