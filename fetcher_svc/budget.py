@@ -16,6 +16,10 @@ class Budget:
         self._limit = limit
         self._taken: Counter[str] = Counter()
 
+    def taken(self) -> int:
+        """By all holders together."""
+        return self._taken.total()
+
     @contextmanager
     def take(self, amount: int = 1, holder: str = "") -> Iterator[None]:
         if self._taken[holder] + amount > self._limit:

@@ -11,10 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from prometheus_client import Counter, Gauge, Histogram
+
 from fetcher_svc.budget import Budget
 from fetcher_svc.origin import Answer, Origin
 from fetcher_svc.patience import Patience
 from mesh.errors import FileTooLarge, MeshError, UnsupportedMedia
+from mesh.interceptors import SECONDS_BUCKETS
 from mesh.media import MediaType
 from mesh.media_file import MediaFile, MediaPath
 from mesh.media_type import LIMITS, MEBIBYTE, SNIFF_BYTES, accepts, limited_as, sniff
@@ -28,6 +31,13 @@ Probe = Callable[[MediaPath, str, MediaType], Awaitable[float]]
 """How many seconds a file of this content type runs; raises DurationTooLong or UnsupportedMedia."""
 
 _log = logging.getLogger(__name__)
+
+FETCHES = Counter("mediamesh_fetches_total", "Fetches by how they ended.", ["media_type", "code"])
+BYTES = Counter("mediamesh_fetched_bytes_total", "Bytes of bodies that came in.", ["media_type"])
+SECONDS = Histogram(
+    "mediamesh_fetch_seconds", "Time from the first look at a URL to its last byte.", ["media_type"], buckets=SECONDS_BUCKETS
+)
+HELD_BYTES = Gauge("mediamesh_fetch_held_bytes", "Room taken by sound and film whose duration is not known yet.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +66,7 @@ class Fetcher:
         self._patience = patience
         self._fetches = Budget(max_fetches)
         self._held_bytes = Budget(max_held_bytes)
+        HELD_BYTES.set_function(self._held_bytes.taken)
         self._max_archive_bytes = max_archive_bytes
 
     async def fetch(self, url: str, media_type: MediaType, remaining_seconds: float) -> Parts:
@@ -88,7 +99,10 @@ class Fetcher:
             target = self._origin.target(url)
             record["origin"] = f"{target.scheme}://{target.host}"
             async with self._origin.open(target, deadline) as answer:
-                yield answer
+                try:
+                    yield answer
+                finally:
+                    BYTES.labels(record["medium"]).inc(answer.received_bytes)
 
     async def _probe_first(self, answer: Answer, first_bytes: bytes, content_type: str, media_type: MediaType) -> Parts:
         """Sound and film are kept until it is known how long they run."""
@@ -169,5 +183,8 @@ def _logged(url: str, medium: str) -> Iterator[dict[str, str]]:
         record["outcome"] = problem.code
         raise
     finally:
-        record["seconds"] = f"{time.monotonic() - started:.3f}"
+        spent = time.monotonic() - started
+        record["seconds"] = f"{spent:.3f}"
+        FETCHES.labels(medium, {"fetched": "ok"}.get(record["outcome"], record["outcome"])).inc()
+        SECONDS.labels(medium).observe(spent)
         _log.info("fetch", extra=record)

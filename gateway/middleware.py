@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 from gateway.access import carries_key
 from gateway.admission import answer_fields
@@ -29,6 +29,7 @@ SECONDS = Histogram(
     ["route"],
     buckets=SECONDS_BUCKETS,
 )
+UNDER_WAY = Gauge("mediamesh_http_requests_under_way", "Requests being worked on.")
 
 KEY_IN_BROWSER: Final = (
     '299 mediamesh "an API key came from a web page: whoever opens that page can take it; revoke it and call from a server"'
@@ -42,7 +43,8 @@ async def watch(request: web.Request, handler: Handler) -> web.StreamResponse:
     code, error = "ok", None
     try:
         call.begin(request.headers.get("X-Request-Id"), request.app[SETTINGS].gateway_match_seconds)
-        response = await handler(request)
+        with UNDER_WAY.track_inprogress():
+            response = await handler(request)
     except Exception as problem:
         error, headers = translate(problem)
         code = error.code

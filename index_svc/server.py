@@ -12,6 +12,7 @@ from index_svc.bulk import Bulk
 from index_svc.bulk_door import BulkDoor
 from index_svc.bulk_reader import BulkReader
 from index_svc.embedded import EmbeddedPostgres, OthersPostgres
+from index_svc.figures import Figures
 from index_svc.hash_list_door import HashListDoor
 from index_svc.hash_lists import HashLists
 from index_svc.index import Index
@@ -45,7 +46,7 @@ from mesh.wire import media_type_from_proto
 from mesh.workers import WorkerPool
 from protos import index_pb2, index_pb2_grpc, usage_pb2, usage_pb2_grpc
 
-_UNPACKER_MEMORY_BYTES: Final = 256 * 1024 * 1024
+UNPACKER_MEMORY_BYTES: Final = 256 * 1024 * 1024
 
 
 def build(settings: Settings) -> Service:
@@ -70,7 +71,7 @@ def build(settings: Settings) -> Service:
         "archive",
         workers=1,
         max_waiting=settings.index_bulk_jobs,
-        memory_bytes=_UNPACKER_MEMORY_BYTES,
+        memory_bytes=UNPACKER_MEMORY_BYTES,
         preload=("index_svc.archive",),
         warm_up=warm_up,
     )
@@ -106,6 +107,7 @@ def build(settings: Settings) -> Service:
             jobs,
             renewals,
             Packing(database),
+            Figures(database),
             *((unpackers,) if settings.index_bulk_jobs else ()),
             archives,
             reader,

@@ -35,10 +35,13 @@ SCORE_DIGITS: Final = 4
 TIME_DIGITS: Final = 3
 
 RESULTS = Counter("mediamesh_results_total", "Comparisons by how sure they came out.", ["media_type", "confidence"])
-STAGE_SECONDS = Histogram("mediamesh_stage_seconds", "Time in each stage of a match, of the slower side.", ["media_type", "stage"])
+STAGE_SECONDS = Histogram(
+    "mediamesh_stage_seconds", "Time in each stage: of a match on its slower side, of a fingerprint.", ["media_type", "stage"]
+)
+LOOKUPS = Counter(
+    "mediamesh_fingerprint_cache_lookups_total", "Fingerprints looked for, by whether they were kept.", ["media_type", "outcome"]
+)
 CACHE_BYTES = Gauge("mediamesh_fingerprint_cache_bytes", "Fingerprints kept.", ["media_type"])
-WORKERS_BUSY = Gauge("mediamesh_workers_busy", "Tasks that are running.", ["media_type"])
-WORKERS_WAITED_FOR = Gauge("mediamesh_tasks_waiting", "Tasks that wait for a worker.", ["media_type"])
 
 TASK_SECONDS: Final = 20.0
 """Of a processor: a file that takes a worker more than this is not an honest one."""
@@ -84,8 +87,6 @@ class Matcher:
         self._max_under_way = max_under_way
         self._under_way = 0
         CACHE_BYTES.labels(room.media_type).set_function(lambda: cache.size_bytes)
-        WORKERS_BUSY.labels(room.media_type).set_function(lambda: workers.running)
-        WORKERS_WAITED_FOR.labels(room.media_type).set_function(lambda: workers.waiting)
 
     async def match(self, source_url: str, target_url: str, options: MatchOptions) -> MatchResult:
         """Both assets fetched and fingerprinted side by side, then compared."""
@@ -115,6 +116,8 @@ class Matcher:
     async def fingerprint(self, media: MediaFile, max_level: int) -> tuple[Fingerprint, dict[str, float]]:
         """As deep as asked for, whatever more of it may be known already, and the milliseconds of each stage."""
         asset = await self._fingerprint(media, max_level)
+        for stage in asset.spent_ms.keys() & set(STAGES):
+            STAGE_SECONDS.labels(self._room.media_type, stage).observe(asset.spent_ms[stage] / 1000)
         known = asset.fingerprint
         layers = {level: layer for level, layer in known.layers.items() if level <= max_level}
         terms = (known.terms, known.term_positions) if max_level >= DETAIL else ((), ())
@@ -175,7 +178,9 @@ class Matcher:
 
     async def _fingerprint(self, media: MediaFile, max_level: int, known: Fingerprint | None = None) -> _Asset:
         cached = self._cache.get(media.sha256)
-        if cached is not None and max(cached.layers) >= max_level:
+        is_kept = cached is not None and max(cached.layers) >= max_level
+        LOOKUPS.labels(self._room.media_type, "hit" if is_kept else "miss").inc()
+        if cached is not None and is_kept:
             return _Asset(media, cached)
         started = time.perf_counter()
         fingerprint, spent_ms = await self._run(self._room.fingerprint, media.path, max_level, known or cached)

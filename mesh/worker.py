@@ -32,7 +32,7 @@ class Worker:
     """The service's end of one worker: a socket to talk, a pidfd to kill (a bare pid might by then be someone else's)."""
 
     def __init__(self, connection: socket.socket, pid: int, sandbox: str) -> None:
-        self.pid, self.sandbox, self.tasks_done, self.is_busy = pid, sandbox, 0, False
+        self.pid, self.sandbox, self.tasks_done, self.is_busy, self.is_stopped = pid, sandbox, 0, False, False
         self.death: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
         """Its wait status; None where nobody can tell."""
         self._connection = connection
@@ -54,6 +54,7 @@ class Worker:
 
     def kill(self) -> None:
         if not self.death.done():
+            self.is_stopped = True
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._process, signal.SIGKILL)
 

@@ -18,11 +18,21 @@ import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Self, TypeVar, TypeVarTuple
 
+from prometheus_client import Counter, Gauge
+
 from mesh.errors import DeadlineExceeded, Internal, MeshError, NotAvailable, Overloaded, UnsupportedMedia
 from mesh.media_file import MediaPath
 from mesh.nursery import Task, Upbringing
 from mesh.quarantine import Quarantine
 from mesh.worker import Nursery, Worker
+
+STARTS = Counter("mediamesh_worker_starts_total", "Workers that came up.", ["pool"])
+ENDS = Counter(
+    "mediamesh_worker_ends_total", "Workers that ended: stopped by their pool, or by a signal or exit of their own.", ["pool", "cause"]
+)
+BUSY = Gauge("mediamesh_workers_busy", "Tasks that are running.", ["pool"])
+ALL = Gauge("mediamesh_workers", "Workers that there are to be.", ["pool"])
+WAITING = Gauge("mediamesh_tasks_waiting", "Tasks that wait for a worker.", ["pool"])
 
 T = TypeVar("T")
 Arguments = TypeVarTuple("Arguments")
@@ -81,6 +91,9 @@ class WorkerPool:
         self._alive: dict[int, Worker] = {}
         self._idle: asyncio.Queue[Worker] = asyncio.Queue()
         self._background: set[asyncio.Task[None]] = set()
+        ALL.labels(name).set(workers)
+        BUSY.labels(name).set_function(lambda: self.running)
+        WAITING.labels(name).set_function(lambda: self.waiting)
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -207,7 +220,7 @@ class WorkerPool:
         status = await asyncio.shield(worker.death)
         if status is None:
             return NotAvailable()
-        cause = signal.Signals(os.WTERMSIG(status)).name if os.WIFSIGNALED(status) else f"exit code {os.waitstatus_to_exitcode(status)}"
+        cause = _cause_of(status)
         _log.warning("%s: %s ended its worker: %s", self.name, function.__qualname__, cause)
         return UnsupportedMedia("took too long to decode" if cause == "SIGXCPU" else f"crashed its decoder ({cause})")
 
@@ -221,6 +234,7 @@ class WorkerPool:
                 await asyncio.sleep(REBIRTH_DELAY_SECONDS)
                 continue
             if nursery is self._nursery:
+                STARTS.labels(self.name).inc()
                 self.sandbox = worker.sandbox
                 self._alive[worker.pid] = worker
                 self._idle.put_nowait(worker)
@@ -234,6 +248,7 @@ class WorkerPool:
         while True:
             async for pid, status in nursery.deaths():
                 if (worker := self._alive.pop(pid, None)) is not None:
+                    ENDS.labels(self.name, "stopped" if worker.is_stopped else _cause_of(status)).inc()
                     worker.bury(status)
                     self._in_background(self._add_worker(nursery))
             _log.error("%s: the process that workers are forked from has died; starting another", self.name)
@@ -285,6 +300,10 @@ async def _within(worker: Worker, work: Coroutine[Any, Any, T], cpu_seconds: flo
         await asyncio.wait([working])
         if not working.cancelled():
             working.exception()  # asked, so that nobody complains that it never was
+
+
+def _cause_of(status: int) -> str:
+    return signal.Signals(os.WTERMSIG(status)).name if os.WIFSIGNALED(status) else f"exit code {os.waitstatus_to_exitcode(status)}"
 
 
 def _remaining_seconds(deadline: float | None) -> float:
