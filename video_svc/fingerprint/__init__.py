@@ -129,7 +129,7 @@ def terms(detail_layer: bytes, outline_layer: bytes) -> tuple[tuple[int, ...], t
 def search_terms(detail_layer: bytes, outline_layer: bytes) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """What an index is asked for: of every feature, as those that are large in an original are small in an inset."""
     known = read_outline(outline_layer)
-    return star_terms(read_detail(detail_layer, known), known.times, stars.FEATURES_PER_FRAME)
+    return star_terms(read_detail(detail_layer, known), known.times, stars.FEATURES_PER_STILL)
 
 
 def _information(thumbnails: Thumbnails) -> float:

@@ -15,6 +15,9 @@ from matching.short_codes import CODE_BYTES, ShortCodes, mirrored_codes, pack_co
 from video_svc.fingerprint.film import FRAME_SIDE, Film, feature_frames
 
 FEATURES_PER_FRAME: Final = 60
+FEATURES_PER_STILL: Final = 160
+"""Nothing but its one frame is there to find it by, and where that bears text (two bars of a fifth of the picture) the letters take most
+of the first 60: of such stills 17 % reach .75 with 60 features, 96 % with 120, all with 250."""
 _HEAD: Final = struct.Struct("<HHHI")
 _SCALE_STEPS_PER_OCTAVE: Final = 24
 _PLACE_PX: Final = FRAME_SIDE / 256
@@ -40,7 +43,8 @@ class Stars:
 
 def observe(film: Film) -> bytes:
     """The film's constellation as bytes."""
-    return pack([extract(film.frame(index), max_features=FEATURES_PER_FRAME) for index in feature_frames(film.times)])
+    count = FEATURES_PER_STILL if film.is_still else FEATURES_PER_FRAME
+    return pack([extract(film.frame(index), max_features=count) for index in feature_frames(film.times)])
 
 
 def pack(seen: list[Constellation]) -> bytes:
