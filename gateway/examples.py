@@ -39,7 +39,8 @@ PAIR_DESCRIPTION: Final = {
 }
 SEARCH_DESCRIPTION: Final = (
     "Ranked by similarity, then (audio and video) coverage of the query, then the asset that was indexed first. `similarity` is the score "
-    "that comparing the two as a pair gives. Where no `threshold` is given: image .85, audio .80, video .75, inclusive."
+    "that comparing the two as a pair gives. Where no `threshold` is given: image .85, audio .80, video .75, inclusive. `media_types` also "
+    "looks through assets of other types; each then counts by the threshold of what it was `matched_through`."
 )
 HASH_SEARCH_DESCRIPTION: Final = (
     "Finds assets that carry the hash, whether they have media or came with a list. `md5`, `sha1` and `sha256` are of a file's bytes: "

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import grpc
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from gateway.index_schemas import (
     AcceptedBody,
@@ -142,6 +142,7 @@ def search_to_proto(wanted: SearchRequest) -> index_pb2.SearchRequest:
         filter=_json(wanted.filter),
         exclude_self=wanted.exclude_self,
         cursor=wanted.cursor or "",
+        media_types=map(media_type_to_proto, wanted.media_types or ()),
     )
     match wanted:
         case UrlSearchRequest():
@@ -179,7 +180,14 @@ def asset_from_proto(asset: index_pb2.Asset) -> AssetBody:
         created_at=shown_time(asset.created_at),
         ready_at=shown_time(asset.ready_at) if asset.HasField("ready_at") else None,
         duplicate_of=asset.duplicate_of or UNSET,
+        found_through=_found_through(asset),
     )
+
+
+def _found_through(asset: index_pb2.Asset) -> list[MediaType] | UnsetType:
+    if (media_type_from_proto(asset.media_type), STATUS[asset.status]) != (MediaType.VIDEO, "ready"):
+        return UNSET
+    return [MediaType.VIDEO, MediaType.AUDIO] if asset.is_heard else [MediaType.VIDEO]
 
 
 def job_body(job: index_pb2.Job) -> JobBody:
@@ -214,7 +222,7 @@ def _hit(hit: index_pb2.Hit, wanted: SearchRequest) -> HitBody:
     body = HitBody(
         asset_id=hit.asset.id,
         name=hit.asset.name or None,
-        media_type=result.media_type,
+        media_type=media_type_from_proto(hit.asset.media_type),
         similarity=result.similarity_score,
         coverage=result.coverage.source if result.coverage and is_in_time else None,
         matched_segments=[msgspec.convert(segment, SegmentBody, from_attributes=True) for segment in result.matched_segments],
@@ -224,6 +232,8 @@ def _hit(hit: index_pb2.Hit, wanted: SearchRequest) -> HitBody:
     )
     if "strong" in wanted.include:
         body.strong = hit.is_strong if hit.HasField("is_strong") else None
+    if wanted.media_types:
+        body.matched_through = result.media_type
     return body
 
 

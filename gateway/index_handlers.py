@@ -8,6 +8,7 @@ from typing import Final
 from aiohttp import web
 
 from gateway import examples
+from gateway.access import Caller
 from gateway.admission import note_limits
 from gateway.handlers import add_timing, json_response, read_json_body
 from gateway.index_client import IndexClient
@@ -52,7 +53,7 @@ def search(medium: MediaType, form: type[SearchRequest]) -> Handler:
     async def handle(request: web.Request) -> web.Response:
         started = time.perf_counter()
         wanted = read_body(await read_json_body(request, request.app[SETTINGS].gateway_client_seconds), form)
-        check_search(medium, wanted)
+        check_search(request[CALLER], medium, wanted)
         found, timings, quotas = await request.app[INDEX].search(request[CALLER].project, medium, wanted)
         note_limits(request, limits_of(quotas))
         response = json_response(found)
@@ -69,11 +70,11 @@ def idempotency_key(request: web.Request) -> str:
     return key
 
 
-def check_search(medium: MediaType, wanted: SearchRequest) -> None:
-    """What the form alone does not say."""
-    if wanted.media_types not in (None, [medium]):
-        raise InvalidRequest(f"media_types may only be [{medium}] here", field="media_types")
-    if medium is MediaType.IMAGE and wanted.min_coverage:
+def check_search(caller: Caller, medium: MediaType, wanted: SearchRequest) -> None:
+    """What the form alone does not say. Who looks through assets of another medium may search these, too."""
+    for each in wanted.media_types or ():
+        caller.require(f"{each}:search")
+    if wanted.min_coverage and {*(wanted.media_types or [medium])} == {MediaType.IMAGE}:
         raise InvalidRequest("min_coverage: images have no coverage", field="min_coverage")
 
 

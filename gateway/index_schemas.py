@@ -55,8 +55,20 @@ class SearchRequest(msgspec.Struct, kw_only=True):
     limit: Limit = DEFAULT_LIMIT
     cursor: str | None = None
     collections: Annotated[list[Text], Meta(max_length=100)] = []
-    # Only the path's own type so far.
-    media_types: list[MediaType] | None = None
+    media_types: (
+        Annotated[
+            list[MediaType],
+            Meta(
+                min_length=1,
+                max_length=10,
+                description="Of the assets that are looked through; by default those of the query's own type. An image finds images and "
+                "videos, a video finds videos and (by its sound track) audio, audio finds audio and (by their sound tracks) videos; the "
+                "rest is passed over, and refused where nothing else is named. A hash finds all. Each needs its scope {type}:search. "
+                "Where this is given each result says what it was `matched_through`.",
+            ),
+        ]
+        | None
+    ) = None
     filter: dict[str, Any] | None = None
     exclude_self: bool = False
     include: Annotated[list[Literal["strong"]], Meta(description="Fields that each result has beside the others.")] = []
@@ -148,6 +160,9 @@ class AssetBody(msgspec.Struct, kw_only=True):
     ready_at: str | None
     # Only of one that is a duplicate.
     duplicate_of: str | UnsetType = UNSET
+    found_through: Annotated[
+        list[MediaType] | UnsetType, Meta(description="Of a video that is ready: by what it shows, and (`audio`) by its sound track.")
+    ] = UNSET
 
 
 class AssetListBody(msgspec.Struct, kw_only=True):
@@ -210,8 +225,15 @@ class HitBody(msgspec.Struct, kw_only=True):
     confidence: Confidence
     collection: str | None
     metadata: dict[str, Any]
-    # Where the search includes it; null: it is no film.
+    # Where the search includes it; null: it was not found by what a film shows.
     strong: bool | UnsetType | None = UNSET
+    matched_through: Annotated[
+        MediaType | UnsetType,
+        Meta(
+            description="Where the search names media_types: what the two were compared as. `audio` of a video: its sound track matched; "
+            "`video` where the query is an image: a moment of the film shows it."
+        ),
+    ] = UNSET
 
 
 class SearchBody(msgspec.Struct, kw_only=True):

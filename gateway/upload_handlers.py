@@ -56,7 +56,7 @@ def search_upload(medium: MediaType) -> Handler:
 
         def wanted() -> SearchRequest:
             search = read_fields(upload.fields, SearchRequest)
-            check_search(medium, search)
+            check_search(request[CALLER], medium, search)
             return search
 
         found, timings, quotas = await _client(request).search_upload(

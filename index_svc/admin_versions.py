@@ -37,7 +37,8 @@ async def _versions(stub: Any, options: argparse.Namespace) -> None:
     call.begin(None, _START_SECONDS)
     for found in (await client.ask(stub.ListVersions, index_pb2.ListVersionsRequest(project_id=options.project))).versions:
         state = "" if not found.HasField("is_current") else "  current" if found.is_current else "  old"
-        print(f"{media_type_from_proto(found.media_type):6} {found.algorithm:24} {found.version:>4} {found.assets:>14,}{state}")
+        medium = "sound" if found.through and found.through != found.media_type else media_type_from_proto(found.media_type)
+        print(f"{medium:6} {found.algorithm or 'none':24} {found.version:>4} {found.assets:>14,}{state}")
 
 
 async def _refingerprint(stub: Any, options: argparse.Namespace) -> None:

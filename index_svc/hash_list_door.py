@@ -63,7 +63,7 @@ class HashListDoor(index_pb2_grpc.IndexServiceServicer):
 
 def _row(row: index_pb2.HashRow, head: index_pb2.ImportHead, media_type: MediaType) -> HashRow:
     try:
-        kind, value = hash_from_proto(row.hash, media_type)
+        kind, value = hash_from_proto(row.hash, {media_type})
         if kind not in LISTED:
             raise InvalidRequest(f"kind: lists hold {', '.join(LISTED)}", field="kind")
         return HashRow(

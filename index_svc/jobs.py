@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -13,16 +14,19 @@ from prometheus_client import Counter
 from index_svc.hashes import HashKind
 from index_svc.kept_media import read_media
 from index_svc.leased_queue import LeasedQueue, TryAgain
+from index_svc.listening import listen
 from index_svc.matchers import Matchers
 from index_svc.quotas import Quotas
-from index_svc.records import MEDIUM, Fingerprint, OnDuplicate
+from index_svc.records import MEDIUM, Fingerprint, OnDuplicate, SoundTrack
 from index_svc.search import Search
+from index_svc.sources import Source, Sources
 from index_svc.store import assets as store
 from index_svc.store import hashes as hash_store
 from index_svc.store import media as media_store
 from index_svc.store.database import Connection, Database
 from mesh import call
 from mesh.errors import Duplicate, MeshError, NotFound
+from mesh.media import MediaType
 
 _log = logging.getLogger(__name__)
 
@@ -41,6 +45,7 @@ class Jobs:
         self,
         database: Database,
         matchers: Matchers,
+        sources: Sources,
         quotas: Quotas,
         search: Search,
         at_once: int,
@@ -50,6 +55,7 @@ class Jobs:
     ) -> None:
         self._database = database
         self._matchers = matchers
+        self._sources = sources
         self._quotas = quotas
         self._search = search
         self._with_hashes = with_hashes
@@ -92,34 +98,50 @@ class Jobs:
         on_duplicate = OnDuplicate(asset["on_duplicate"])
         call.begin(str(asset["id"]), TASK_SECONDS)
         try:
-            made = await self._matchers.fingerprint(medium, await self._source(number, asset["url"]), with_hashes=self._with_hashes)
+            made, sound = await self._fingerprint(medium, await self._source(number, asset["url"]), is_last=is_last)
             if on_duplicate is OnDuplicate.INDEX:
                 async with self._database.transaction() as connection:
-                    await self._make_ready(connection, number, made)
+                    await self._make_ready(connection, number, made, sound)
             else:
-                await self._check_then_index(number, asset, made, on_duplicate)
+                await self._check_then_index(number, asset, made, sound, on_duplicate)
         except MeshError as error:
             await self._end_badly(number, error, is_last=is_last)
             FINISHED.labels(medium, error.code).inc()
             return
         FINISHED.labels(medium, "ok").inc()
 
-    async def _source(self, number: int, url: str | None) -> str | AsyncIterator[bytes]:
+    async def _fingerprint(self, medium: MediaType, source: Source, *, is_last: bool) -> tuple[Fingerprint, SoundTrack | None]:
+        """What is made of the asset, and of a film's sound; None: nobody has listened to it."""
+        if medium is not MediaType.VIDEO or not self._matchers.has(MediaType.AUDIO):
+            return await self._matchers.fingerprint(medium, source, with_hashes=self._with_hashes), None
+        async with self._sources.at_hand(medium, source) as film:
+            made = await self._matchers.fingerprint(medium, film, with_hashes=self._with_hashes)
+            try:
+                return made, await listen(self._matchers, film)
+            except MeshError as error:
+                if error.retryable and not is_last:
+                    raise
+                _log.warning("a film is indexed without its sound", extra={"code": error.code})
+                return made, None
+
+    async def _source(self, number: int, url: str | None) -> Source:
         if url is not None:
-            return url
+            return Source(url)
         async with self._database.transaction() as connection:
             media = await media_store.find_media(connection, number)
         if media is None:
             raise NotFound("its bytes are not there any more: upload it again")
-        return read_media(self._database, media)
+        return Source(read=partial(read_media, self._database, media))
 
-    async def _make_ready(self, connection: Connection, number: int, made: Fingerprint) -> None:
-        if not await store.make_ready(connection, number, made):
+    async def _make_ready(self, connection: Connection, number: int, made: Fingerprint, sound: SoundTrack | None) -> None:
+        if not await store.make_ready(connection, number, made, sound):
             return
         await hash_store.write_hashes(connection, number, {HashKind(name): value for name, value in made.hashes.items()})
         await media_store.settle_ready(connection, number)
 
-    async def _check_then_index(self, number: int, asset: dict[str, Any], made: Fingerprint, on_duplicate: OnDuplicate) -> None:
+    async def _check_then_index(
+        self, number: int, asset: dict[str, Any], made: Fingerprint, sound: SoundTrack | None, on_duplicate: OnDuplicate
+    ) -> None:
         """One at a time in each collection, so that of two copies that come at once one finds the other."""
         medium = MEDIUM[asset["media_type"]]
         async with self._checking, self._database.transaction() as connection:
@@ -127,7 +149,7 @@ class Jobs:
             original = await self._search.find_original(asset["project"], medium, made, asset["collection"], asset["id"])
             if original is not None and on_duplicate is OnDuplicate.SKIP:
                 raise Duplicate(f"is a duplicate of the asset {original}", duplicate_of=str(original))
-            await self._make_ready(connection, number, made)
+            await self._make_ready(connection, number, made, sound)
             if original is not None:
                 await store.link(connection, number, original)
 

@@ -17,6 +17,7 @@ import grpc
 from index_svc.hashes import EXACT
 from index_svc.records import Fingerprint, Kind
 from index_svc.settings import Settings
+from index_svc.sources import Source
 from mesh import client
 from mesh.errors import Internal, MeshError, NotAvailable
 from mesh.media import Include, MatchOptions, MatchResult, MediaType
@@ -53,24 +54,28 @@ class Matchers:
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
 
-    async def fingerprint(self, medium: MediaType, source: str | AsyncIterator[bytes], *, with_hashes: bool = False) -> Fingerprint:
-        """All layers of what the URL names, or of these bytes."""
+    def has(self, medium: MediaType) -> bool:
+        """Whether this mesh has a matcher for it, be it just now there or not."""
+        return medium in self._channels
+
+    async def fingerprint(self, medium: MediaType, source: Source, *, with_hashes: bool = False) -> Fingerprint:
+        """All layers of what the URL names, or of the bytes that are at hand."""
         head = matcher_pb2.FingerprintHead(include_hashes=with_hashes)
-        if isinstance(source, str):
-            head.url = source
+        if source.read is None:
+            head.url = source.url
         else:
             head.inline.SetInParent()
 
         async def requests() -> AsyncGenerator[matcher_pb2.ComputeFingerprintRequest, None]:
             yield matcher_pb2.ComputeFingerprintRequest(head=head)
-            if not isinstance(source, str):
-                async for chunk in source:
+            if source.read is not None:
+                async for chunk in source.read():
                     yield matcher_pb2.ComputeFingerprintRequest(chunk=chunk)
 
         try:
             response = await client.ask_with(self._stub(medium).ComputeFingerprint, requests())
         except MeshError as error:
-            raise (error if isinstance(source, str) else _of_file(error)) from error
+            raise _of_source(error, source) from error
         return replace(_from_proto(response), media_bytes=response.media_bytes)
 
     async def kind(self, medium: MediaType) -> Kind:
@@ -138,12 +143,12 @@ class Matchers:
         return matcher_pb2_grpc.MatcherServiceStub(self._channels[medium])
 
 
-def _of_file(error: MeshError) -> MeshError:
-    """As whoever uploaded the file knows it: by no other name."""
+def _of_source(error: MeshError, source: Source) -> MeshError:
+    """As whoever sent or named the file knows it: by no other name."""
     if error.details.get("field") != "inline":
         return error
-    details = {**error.details, "field": "file"}
-    return type(error)(error.message.replace("inline", "file", 1), **details)
+    details = {**error.details, "field": source.field}
+    return type(error)(error.message.replace("inline", source.field, 1), **details)
 
 
 def _from_proto(response: matcher_pb2.ComputeFingerprintResponse) -> Fingerprint:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Set
 from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Final
@@ -10,6 +11,7 @@ from typing import Final
 from index_svc import keys
 from index_svc.cursors import cursor_of, read_cursor
 from index_svc.hashes import NEAR, HashKind, checked_hash
+from index_svc.query import Query
 from index_svc.records import (
     Asset,
     AssetDraft,
@@ -26,7 +28,8 @@ from index_svc.records import (
     ProjectSettings,
     VersionCount,
 )
-from index_svc.search import Found, Query
+from index_svc.search import Found
+from index_svc.sources import Source
 from index_svc.texts import MAX_URL_CHARACTERS, checked_object, checked_text, known_id
 from index_svc.usage_messages import quota_to_proto
 from mesh.errors import InvalidRequest
@@ -81,6 +84,7 @@ def asset_to_proto(asset: Asset) -> index_pb2.Asset:
         created_at=asset.created_at.timestamp(),
         ready_at=_seconds(asset.finished_at) if is_ready else None,
         duplicate_of=str(asset.duplicate_of) if asset.duplicate_of else "",
+        is_heard=asset.is_heard,
     )
 
 
@@ -107,6 +111,7 @@ def version_to_proto(count: VersionCount, is_current: bool | None) -> index_pb2.
         version=count.kind.version,
         assets=count.assets,
         is_current=is_current,
+        through=media_type_to_proto(count.through),
     )
 
 
@@ -142,11 +147,13 @@ def draft_from_proto(request: index_pb2.IndexAssetRequest, media_type: MediaType
 
 def query_from_proto(request: index_pb2.SearchRequest, media_type: MediaType) -> Query:
     asset = known_id(request.asset_id, "asset") if request.HasField("asset_id") else None
+    media_types = [media_type_from_proto(number) for number in request.media_types]
     return Query(
         media_type=media_type,
-        url=checked_text(request.url, "url", max_characters=MAX_URL_CHARACTERS),
+        source=Source(checked_text(request.url, "url", max_characters=MAX_URL_CHARACTERS)) if request.HasField("url") else None,
         asset=asset,
-        hash=hash_from_proto(request.hash, media_type) if request.HasField("hash") else None,
+        hash=hash_from_proto(request.hash, {media_type, *media_types}) if request.HasField("hash") else None,
+        media_types=media_types,
         threshold=request.threshold if request.HasField("threshold") else None,
         min_coverage=request.min_coverage,
         limit=request.limit,
@@ -169,10 +176,10 @@ def found_to_proto(found: Found) -> index_pb2.SearchResponse:
     )
 
 
-def hash_from_proto(message: index_pb2.Hash, media_type: MediaType) -> tuple[HashKind, str]:
-    """A hash of a kind that media of this type can have."""
+def hash_from_proto(message: index_pb2.Hash, media_types: Set[MediaType]) -> tuple[HashKind, str]:
+    """A hash of a kind that media of all these types can have."""
     kind = kind_from_proto(message.kind)
-    if kind in NEAR and media_type is not MediaType.IMAGE:
+    if kind in NEAR and media_types != {MediaType.IMAGE}:
         raise InvalidRequest(f"kind: {kind} is of images", field="kind")
     return kind, checked_hash(kind, message.value)
 

@@ -16,7 +16,7 @@ STRONG_COVERAGE: Final = 0.7
 
 
 def ranked(hits: Iterable[Hit]) -> list[Hit]:
-    """By similarity, then by how much of the query was found (not for images), then the asset that was indexed first."""
+    """By similarity, then by how much of the query was found (nothing for images), then the asset that was indexed first."""
     return sorted(hits, key=lambda hit: (-hit.result.similarity_score, -(coverage(hit) or 0.0), hit.asset.number))
 
 
@@ -27,14 +27,14 @@ def is_hit(hit: Hit, threshold: float, min_coverage: float) -> bool:
 
 
 def is_strong(hit: Hit, threshold: float, strong_coverage: float) -> bool | None:
-    """Whether a film reaches the project's threshold and this much of the query was found; None: it is no film."""
-    if hit.asset.media_type is not MediaType.VIDEO:
+    """Whether a film reaches the project's threshold and this much of the query was found; None: it was not found by what it shows."""
+    if hit.result.media_type is not MediaType.VIDEO:
         return None
     return is_hit(hit, threshold, strong_coverage)
 
 
 def coverage(hit: Hit) -> float | None:
-    """The share of the query that was found in the asset; images have none."""
-    if hit.asset.media_type is MediaType.IMAGE or hit.result.coverage is None:
+    """The share of the query that was found in the asset; of images there is none."""
+    if hit.result.media_type is MediaType.IMAGE or hit.result.coverage is None:
         return None
     return hit.result.coverage.source

@@ -125,6 +125,8 @@ class Asset:
     created_at: datetime
     finished_at: datetime | None
     duplicate_of: UUID | None = None
+    # Of a film: it is found by its sound track, too.
+    is_heard: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,11 +240,13 @@ NO_KIND: Final = Kind("", 0)
 
 @dataclass(frozen=True, slots=True)
 class VersionCount:
-    """How many ready assets of a medium have fingerprints of one kind."""
+    """How many ready assets of a medium have fingerprints of one kind; NO_KIND: they were not listened to yet."""
 
     media_type: MediaType
     kind: Kind
     assets: int
+    # Whose fingerprints; of films there are those of the sound tracks, too.
+    through: MediaType
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +260,8 @@ class Renewal:
     project: UUID
     media_type: MediaType
     kind: Kind
+    # Of a film's sound track; NO_KIND: it was not listened to yet. None: it is no film.
+    sound_kind: Kind | None
     sha256: str
     url: str | None
 
@@ -278,6 +284,14 @@ class Fingerprint:
     @property
     def kind(self) -> Kind:
         return Kind(self.algorithm, self.version)
+
+
+@dataclass(frozen=True, slots=True)
+class SoundTrack:
+    """What a matcher of this kind made of a film's sound; None: there is nothing to hear."""
+
+    kind: Kind
+    made: Fingerprint | None
 
 
 @dataclass(frozen=True, slots=True)

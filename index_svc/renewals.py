@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from functools import partial
 from typing import Final
 from uuid import UUID, uuid4
 
@@ -16,8 +16,10 @@ from prometheus_client import Counter, Gauge
 from index_svc.jobs import TASK_SECONDS, Jobs
 from index_svc.kept_media import read_media
 from index_svc.leased_queue import TryAgain
+from index_svc.listening import listen
 from index_svc.matchers import Matchers
-from index_svc.records import Job, Kind, Renewal, VersionCount
+from index_svc.records import Fingerprint, Job, Kind, Renewal, SoundTrack, VersionCount
+from index_svc.sources import Source, Sources
 from index_svc.store import access as access_store
 from index_svc.store import assets as asset_store
 from index_svc.store import media as media_store
@@ -31,6 +33,7 @@ _log = logging.getLogger(__name__)
 
 RENEWED = Counter("mediamesh_index_renewals_total", "Assets that were fingerprinted again, or were not.", ["media_type", "code"])
 OLD = Gauge("mediamesh_index_assets_old", "Ready assets of another algorithm or version than their matcher makes now.", ["media_type"])
+OLD_SOUNDS = Gauge("mediamesh_index_sounds_old", "Ready films whose sound track was fingerprinted by another version, or not at all yet.")
 
 AT_ONCE: Final = 4
 """Tasks of one job that wait or run at a time; what is indexed meanwhile is done before the next of them."""
@@ -54,9 +57,10 @@ class _CannotRenewError(Exception):
 class Renewals:
     """Enter it to have old assets counted now and then, and told of where there are any."""
 
-    def __init__(self, database: Database, matchers: Matchers, jobs: Jobs, *, with_hashes: bool = True) -> None:
+    def __init__(self, database: Database, matchers: Matchers, sources: Sources, jobs: Jobs, *, with_hashes: bool = True) -> None:
         self._database = database
         self._matchers = matchers
+        self._sources = sources
         self._with_hashes = with_hashes
         self._queue = jobs.leased_queue
         self._task = self._queue.add("renew_asset", self._renew)
@@ -132,24 +136,39 @@ class Renewals:
         RENEWED.labels(renewal.media_type, code or "ok").inc()
 
     async def _make_again(self, renewal: Renewal) -> None:
-        made = await self._matchers.fingerprint(renewal.media_type, await self._source(renewal), with_hashes=self._with_hashes)
-        if made.sha256 != renewal.sha256:
-            raise _CannotRenewError(CHANGED, "its URL gives other bytes than when it was indexed")
+        made, sound = await self._made(renewal, await self._source(renewal))
         async with self._database.transaction() as connection:
             if not await store.finish(connection, renewal.id):
                 return
-            await store.replace_fingerprint(connection, renewal.number, made)
+            await store.replace_fingerprint(connection, renewal.number, made, sound)
             await self._queue_next(connection, renewal.job)
 
-    async def _source(self, renewal: Renewal) -> str | AsyncIterator[bytes]:
+    async def _made(self, renewal: Renewal, source: Source) -> tuple[Fingerprint | None, SoundTrack | None]:
+        """Of a film only what is old: its pictures, its sound, or both."""
+        medium = renewal.media_type
+        if medium is not MediaType.VIDEO:
+            made = await self._matchers.fingerprint(medium, source, with_hashes=self._with_hashes)
+            _check_same(made.sha256, renewal)
+            return made, None
+        pictures: Fingerprint | None = None
+        sound: SoundTrack | None = None
+        async with self._sources.at_hand(medium, source) as film:
+            _check_same(film.sha256 or renewal.sha256, renewal)
+            if self._matchers.has(medium) and renewal.kind != await self._matchers.kind(medium):
+                pictures = await self._matchers.fingerprint(medium, film, with_hashes=self._with_hashes)
+            if self._matchers.has(MediaType.AUDIO) and renewal.sound_kind != await self._matchers.kind(MediaType.AUDIO):
+                sound = await listen(self._matchers, film)
+        return pictures, sound
+
+    async def _source(self, renewal: Renewal) -> Source:
         """The bytes that are kept, else the URL."""
         async with self._database.transaction() as connection:
             media = await media_store.find_kept_media(connection, renewal.project, renewal.asset)
         if media is not None:
-            return read_media(self._database, media)
+            return Source(read=partial(read_media, self._database, media))
         if renewal.url is None:
             raise _CannotRenewError(NOT_KEPT, "its media are not kept: index it again")
-        return renewal.url
+        return Source(renewal.url)
 
     async def _keep_counting(self) -> None:
         await self._database.is_migrated.wait()
@@ -170,17 +189,29 @@ class Renewals:
         for medium, kind in made.items():
             if kind is None:
                 continue
-            old = sum(count.assets for count in counts if count.media_type is medium and count.kind != kind)
+            old_counts = [count for count in counts if count.through is medium and count.kind != kind]
+            old = sum(count.assets for count in old_counts if count.media_type is medium)
+            unheard = sum(count.assets for count in old_counts) - old
+            if medium is MediaType.AUDIO:
+                OLD_SOUNDS.set(unheard)
+            if unheard and told.get(medium) != kind:
+                _log.warning("films are not found by their sound: run python -m index_svc.admin refingerprint", extra={"assets": unheard})
             OLD.labels(medium).set(old)
             if old and told.get(medium) != kind:
-                told[medium] = kind
                 _log.warning(
                     "assets of another version are found by their hashes alone: run python -m index_svc.admin refingerprint",
                     extra={"media_type": str(medium), "assets": old, "algorithm": kind.algorithm, "version": kind.version},
                 )
+            if old_counts:
+                told[medium] = kind
         return None not in made.values()
 
 
+def _check_same(sha256: str, renewal: Renewal) -> None:
+    if sha256 != renewal.sha256:
+        raise _CannotRenewError(CHANGED, "its URL gives other bytes than when it was indexed")
+
+
 def _is_current(count: VersionCount, made: dict[MediaType, Kind | None]) -> bool | None:
-    kind = made.get(count.media_type)
+    kind = made.get(count.through)
     return None if kind is None else count.kind == kind

@@ -7,9 +7,9 @@ batch by batch, until a whole batch holds no hit.
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID
 
@@ -19,15 +19,18 @@ from index_svc.access import Access
 from index_svc.hashes import LISTED, HashKind, similarity
 from index_svc.matchers import Matchers
 from index_svc.plans import Quota
+from index_svc.query import Known, Queries, Query
 from index_svc.quotas import Quotas
 from index_svc.ranking import DEFAULT_THRESHOLDS, STRONG_COVERAGE, is_hit, is_strong, ranked
 from index_svc.records import Fingerprint, Hit, Kind, Narrowing, ProjectSettings
+from index_svc.sources import Sources
 from index_svc.store import access as access_store
 from index_svc.store import hashes as hash_store
 from index_svc.store import postings as store
 from index_svc.store.database import Connection, Database
+from index_svc.ways import Way, ways
 from matching.decision import confidence_label, is_match
-from mesh.errors import FingerprintMismatch, InvalidRequest, NotFound
+from mesh.errors import FingerprintMismatch, InvalidRequest
 from mesh.media import Confidence, Coverage, MatchResult, MediaType
 
 MAX_HITS: Final = 100
@@ -42,22 +45,6 @@ STAGE_SECONDS = Histogram("mediamesh_search_stage_seconds", "Time in each stage 
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
-    """What is searched for, one of url, asset, hash and media, and what counts as found."""
-
-    media_type: MediaType
-    url: str = ""
-    asset: UUID | None = None
-    hash: tuple[HashKind, str] | None = None
-    media: AsyncIterator[bytes] | None = None
-    threshold: float | None = None
-    min_coverage: float = 0.0
-    limit: int = 0
-    offset: int = 0
-    narrowing: Narrowing = field(default_factory=Narrowing)
-
-
-@dataclass(frozen=True, slots=True)
 class Found:
     """A page of the ranked hits, where the next one begins (None: nowhere), the milliseconds of each stage, what is left of the quotas."""
 
@@ -68,103 +55,81 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
-    """What is known of the query: a fingerprint, hashes by their kind, or both."""
-
-    fingerprint: Fingerprint | None
-    hashes: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
 class _Cut:
-    """What counts as found, and what as strong."""
+    """What counts as found, and what as strong; of which kinds the assets are that hashes may find."""
 
     threshold: float
     min_coverage: float
     default_threshold: float
     strong_coverage: float
+    there: frozenset[Kind]
 
 
 class Search:
-    def __init__(self, database: Database, access: Access, quotas: Quotas, matchers: Matchers, max_candidates: int) -> None:
+    def __init__(
+        self, database: Database, access: Access, quotas: Quotas, matchers: Matchers, sources: Sources, max_candidates: int
+    ) -> None:
         self._database = database
         self._access = access
         self._quotas = quotas
         self._matchers = matchers
+        self._queries = Queries(database, matchers, sources)
         self._max_candidates = max_candidates
 
     async def search(self, project: UUID, query: Query) -> Found:
         """What is allowed first, then what is counted, then the search itself."""
         medium = query.media_type
-        limit = _checked_limit(query.limit)
+        limit, taken = _checked_limit(query.limit), ways(medium, query.media_types, by_hash=query.hash is not None)
         timings: dict[str, float] = {}
         async with self._database.transaction() as connection:
-            await self._access.require_feature(connection, project, f"{medium}:search")
-            cut = await self._cut(connection, project, medium, query.threshold, query.min_coverage)
-            there = await hash_store.kinds_there(connection, project, medium)
-        is_downloading = query.asset is None and query.hash is None
+            for each in dict.fromkeys([medium, *(way.media_type for way in taken)]):
+                await self._access.require_feature(connection, project, f"{each}:search")
+            cuts = [await self._cut(connection, project, way, query.threshold, query.min_coverage) for way in taken]
+        is_downloading = query.source is not None
         async with self._quotas.search(project, is_downloading=is_downloading) as spending:
             with _timed(timings, medium, "fingerprint"):
-                known = await self._known(project, query, there)
-                await self._quotas.charge(spending, known.fingerprint.media_bytes if known.fingerprint else 0)
-            hits = await self._find(project, medium, known, query.narrowing, cut, timings, there)
+                own = next((cut.there for way, cut in zip(taken, cuts, strict=True) if way.has_hashes), frozenset[Kind]())
+                known = await self._queries.read(project, query, taken, own)
+                await self._quotas.charge(spending, known.media_bytes)
+            hits: list[Hit] = []
+            for way, cut in zip(taken, cuts, strict=True):
+                hits += await self._find(project, way, known, query.narrowing, cut, timings)
         end = query.offset + limit
         return Found(ranked(hits)[query.offset : end], end if len(hits) > end else None, timings, spending.quotas)
 
     async def find_original(self, project: UUID, medium: MediaType, made: Fingerprint, collection: str, asset: UUID) -> UUID | None:
         """The ready asset of the collection that this one, which is no part of it yet, is a duplicate of."""
+        (way,) = ways(medium, ())
         async with self._database.transaction() as connection:
-            cut = await self._cut(connection, project, medium, None, 0.0)
-            there = await hash_store.kinds_there(connection, project, medium)
+            cut = await self._cut(connection, project, way, None, 0.0)
         narrowing = Narrowing(collections=[collection], without=asset)
-        found = ranked(await self._find(project, medium, _Known(made, made.hashes), narrowing, cut, {}, there))
+        found = ranked(await self._find(project, way, Known({medium: made}, made.hashes), narrowing, cut, {}))
         return found[0].asset.id if found else None
 
-    async def _cut(self, connection: Connection, project: UUID, medium: MediaType, threshold: float | None, min_coverage: float) -> _Cut:
+    async def _cut(self, connection: Connection, project: UUID, way: Way, threshold: float | None, min_coverage: float) -> _Cut:
         found = await access_store.find_project(connection, project)
         settings = found.settings if found else ProjectSettings()
-        own = settings.threshold(medium)
-        default = DEFAULT_THRESHOLDS[medium] if own is None else own
+        own = settings.threshold(way.through)
+        default = DEFAULT_THRESHOLDS[way.through] if own is None else own
         strong_coverage = STRONG_COVERAGE if settings.strong_coverage is None else settings.strong_coverage
-        return _Cut(_checked_threshold(threshold, default), min_coverage, default, strong_coverage)
+        there = await hash_store.kinds_there(connection, project, way.media_type) if way.has_hashes else set()
+        return _Cut(_checked_threshold(threshold, default), min_coverage, default, strong_coverage, frozenset(there))
 
-    async def _known(self, project: UUID, query: Query, there: set[Kind]) -> _Known:
-        """What there is to find others by."""
-        if query.hash is not None:
-            return _Known(None, dict([query.hash]))
-        if query.asset is None:
-            with_hashes = bool(there) and there != {await self._matchers.kind_if_known(query.media_type)}
-            made = await self._matchers.fingerprint(query.media_type, query.media or query.url, with_hashes=with_hashes)
-            return _Known(made, made.hashes)
-        async with self._database.transaction() as connection:
-            stored = await store.read_fingerprint(connection, project, query.asset, query.media_type)
-            hashes = await hash_store.read_hashes(connection, project, query.asset, query.media_type)
-        if stored is None and not hashes:
-            raise NotFound(f"there is no such {query.media_type} asset that is ready")
-        return _Known(stored, {str(kind): value for kind, value in hashes.items()})
-
-    async def _find(
-        self,
-        project: UUID,
-        medium: MediaType,
-        known: _Known,
-        narrowing: Narrowing,
-        cut: _Cut,
-        timings: dict[str, float],
-        there: set[Kind],
-    ) -> list[Hit]:
-        """By its fingerprint among assets that have one of its kind, and by its hashes among all others."""
+    async def _find(self, project: UUID, way: Way, known: Known, narrowing: Narrowing, cut: _Cut, timings: dict[str, float]) -> list[Hit]:
+        """By its fingerprint among assets that have one of its kind, and by its hashes among all others of its own medium."""
         hits: list[Hit] = []
-        fingerprint = await self._with_search_terms(medium, known.fingerprint)
+        fingerprint = await self._with_search_terms(way.through, known.fingerprints.get(way.through))
         if fingerprint is not None:
-            with _timed(timings, medium, "candidates"):
+            with _timed(timings, way.through, "candidates"):
                 async with self._database.transaction() as connection:
-                    numbers = await store.find_candidates(connection, project, medium, fingerprint, narrowing, self._max_candidates)
-            with _timed(timings, medium, "compare"):
-                hits = [hit async for hit in self._hits(project, medium, fingerprint, numbers, cut)]
-        if fingerprint is None or there - {fingerprint.kind}:
-            with _timed(timings, medium, "hashes"):
-                hits += await self._hash_hits(project, medium, known, narrowing, cut, fingerprint.kind if fingerprint else None)
+                    numbers = await store.find_candidates(
+                        connection, project, way.media_type, fingerprint, narrowing, self._max_candidates, through=way.through
+                    )
+            with _timed(timings, way.through, "compare"):
+                hits = [hit async for hit in self._hits(project, way, fingerprint, numbers, cut)]
+        if way.has_hashes and (fingerprint is None or cut.there - {fingerprint.kind}):
+            with _timed(timings, way.through, "hashes"):
+                hits += await self._hash_hits(project, way.media_type, known, narrowing, cut, fingerprint.kind if fingerprint else None)
         return [replace(hit, is_strong=is_strong(hit, cut.default_threshold, cut.strong_coverage)) for hit in hits]
 
     async def _with_search_terms(self, medium: MediaType, known: Fingerprint | None) -> Fingerprint | None:
@@ -177,10 +142,10 @@ class Search:
             return None
 
     async def _hash_hits(
-        self, project: UUID, medium: MediaType, known: _Known, narrowing: Narrowing, cut: _Cut, compared: Kind | None
+        self, project: UUID, medium: MediaType, known: Known, narrowing: Narrowing, cut: _Cut, compared: Kind | None
     ) -> list[Hit]:
         """Among what was not compared. Of media only what lists are exchanged in counts, of a hash every kind."""
-        made = known.fingerprint
+        made = known.fingerprints.get(medium)
         best: dict[int, float] = {}
         async with self._database.transaction() as connection:
             for kind in HashKind if made is None else LISTED:
@@ -198,9 +163,9 @@ class Search:
         hits = [Hit(asset, _result(medium, best[number])) for number, asset in assets.items()]
         return [hit for hit in hits if is_hit(hit, cut.threshold, cut.min_coverage)]
 
-    async def _hits(self, project: UUID, medium: MediaType, fingerprint: Fingerprint, numbers: list[int], cut: _Cut) -> AsyncIterator[Hit]:
+    async def _hits(self, project: UUID, way: Way, fingerprint: Fingerprint, numbers: list[int], cut: _Cut) -> AsyncIterator[Hit]:
         for start in range(0, len(numbers), BATCH):
-            results = await self._compare(project, medium, fingerprint, numbers[start : start + BATCH])
+            results = await self._compare(project, way, fingerprint, numbers[start : start + BATCH])
             async with self._database.transaction() as connection:
                 # Read last: what was deleted while it was being compared is no hit.
                 assets = await store.read_ready(connection, project, list(results))
@@ -211,11 +176,11 @@ class Search:
             if not found:
                 return
 
-    async def _compare(self, project: UUID, medium: MediaType, fingerprint: Fingerprint, numbers: list[int]) -> dict[int, MatchResult]:
+    async def _compare(self, project: UUID, way: Way, fingerprint: Fingerprint, numbers: list[int]) -> dict[int, MatchResult]:
         async with self._database.transaction() as connection:
-            payloads = await store.read_payloads(connection, project, numbers)
+            payloads = await store.read_payloads(connection, project, numbers, way.media_type, way.through)
         there = [number for number in numbers if number in payloads]
-        results = await self._matchers.compare(medium, fingerprint.payload, [payloads[number] for number in there])
+        results = await self._matchers.compare(way.through, fingerprint.payload, [payloads[number] for number in there])
         return {number: result for number, result in zip(there, results, strict=True) if result is not None}
 
 
@@ -251,5 +216,5 @@ def _timed(timings: dict[str, float], medium: MediaType, stage: str) -> Iterator
     started = time.perf_counter()
     yield
     spent = time.perf_counter() - started
-    timings[stage] = spent * 1000
+    timings[stage] = timings.get(stage, 0.0) + spent * 1000
     STAGE_SECONDS.labels(medium, stage).observe(spent)

@@ -15,6 +15,7 @@ from index_svc.embedded import EmbeddedPostgres, OthersPostgres
 from index_svc.figures import Figures
 from index_svc.hash_list_door import HashListDoor
 from index_svc.hash_lists import HashLists
+from index_svc.held_media import HeldMedia
 from index_svc.index import Index
 from index_svc.jobs import Jobs
 from index_svc.matchers import Matchers
@@ -36,6 +37,7 @@ from index_svc.renewal_door import RenewalDoor
 from index_svc.renewals import Renewals
 from index_svc.search import Search
 from index_svc.settings import Settings
+from index_svc.sources import Sources
 from index_svc.store.database import Database
 from index_svc.upload_door import UploadDoor
 from index_svc.uploads import Uploads
@@ -61,11 +63,15 @@ def build(settings: Settings) -> Service:
     matchers = Matchers(settings)
     quotas = Quotas(database)
     access = Access(database, settings.index_key_secret)
-    search = Search(database, access, quotas, matchers, settings.index_max_candidates)
-    jobs = Jobs(database, matchers, quotas, search, settings.index_jobs, settings.index_job_attempts, with_hashes=settings.index_hashes)
-    renewals = Renewals(database, matchers, jobs, with_hashes=settings.index_hashes)
+    held = HeldMedia(settings.index_max_held_bytes)
+    sources = Sources(settings, held)
+    search = Search(database, access, quotas, matchers, sources, settings.index_max_candidates)
+    jobs = Jobs(
+        database, matchers, sources, quotas, search, settings.index_jobs, settings.index_job_attempts, with_hashes=settings.index_hashes
+    )
+    renewals = Renewals(database, matchers, sources, jobs, with_hashes=settings.index_hashes)
     index = Index(database, access, quotas, jobs)
-    uploads = Uploads(database, access, index, settings.index_max_held_bytes)
+    uploads = Uploads(database, access, index, held)
     archives = FetcherClient(settings, settings.fetcher_address, None)
     unpackers = WorkerPool(
         "archive",
@@ -104,6 +110,7 @@ def build(settings: Settings) -> Service:
             *resources,
             database,
             matchers,
+            sources,
             jobs,
             renewals,
             Packing(database),

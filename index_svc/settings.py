@@ -28,7 +28,7 @@ class Settings(MeshSettings, frozen=True, kw_only=True):
     index_job_attempts: Count = 12
     # Off: assets that have media are not found by the hashes of their looks, which cost more than a fingerprint where a picture is large.
     index_hashes: bool = True
-    # Of files that are searched with, at once.
+    # Of files that are searched with, and of films that are indexed by URL, at once.
     index_max_held_bytes: Annotated[int, Meta(ge=1 << 20)] = 1 << 30
     # Files of rows that this process reads at once; 0: none, others do.
     index_bulk_jobs: Annotated[int, Meta(ge=0, le=16)] = 2

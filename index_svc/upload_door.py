@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
+from index_svc.held_media import read_held
 from index_svc.messages import draft_from_proto, found_to_proto, query_from_proto
 from index_svc.search import Search
+from index_svc.sources import Source
 from index_svc.texts import checked_key, known_id
-from index_svc.uploads import Uploads, read_held
+from index_svc.uploads import Uploads
 from mesh.errors import InvalidRequest
 from mesh.wire import media_type_from_proto
 from protos import index_pb2, index_pb2_grpc
@@ -45,7 +48,7 @@ class UploadDoor(index_pb2_grpc.IndexServiceServicer):
             said = index_pb2.SearchRequest() if stream.said is None else stream.said
             if said.WhichOneof("query"):
                 raise InvalidRequest(f"{said.WhichOneof('query')}: the query is what is uploaded", field=said.WhichOneof("query") or "")
-            query = replace(query_from_proto(said, medium), media=read_held(media))
+            query = replace(query_from_proto(said, medium), source=Source(read=partial(read_held, media), size_bytes=media.size_bytes))
             found = await self._search.search(project, query)
         return index_pb2.SearchUploadResponse(found=found_to_proto(found))
 

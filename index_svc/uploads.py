@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -12,12 +11,13 @@ from typing import Final
 from uuid import UUID, uuid4
 
 from index_svc.access import Access
+from index_svc.held_media import HeldMedia
 from index_svc.index import Index
 from index_svc.kept_media import read_media
 from index_svc.records import AssetDraft, Media, Received
 from index_svc.store import media as store
 from index_svc.store.database import Database
-from mesh.errors import DeadlineExceeded, FileTooLarge, MeshError, NotFound, Overloaded, UnsupportedMedia
+from mesh.errors import DeadlineExceeded, FileTooLarge, MeshError, NotFound, UnsupportedMedia
 from mesh.media import MediaType
 from mesh.media_file import MediaFile
 from mesh.media_type import LIMITS, MEBIBYTE, SNIFF_BYTES, accepts, sniff
@@ -26,12 +26,11 @@ _FIELD: Final = "file"
 
 
 class Uploads:
-    def __init__(self, database: Database, access: Access, index: Index, max_held_bytes: int) -> None:
+    def __init__(self, database: Database, access: Access, index: Index, held: HeldMedia) -> None:
         self._database = database
         self._access = access
         self._index = index
-        self._max_held_bytes = max_held_bytes
-        self._held_bytes = 0
+        self._held = held
 
     async def require(self, project: UUID, feature: str) -> None:
         """Before anything is read."""
@@ -67,17 +66,12 @@ class Uploads:
     @asynccontextmanager
     async def hold(self, medium: MediaType, chunks: AsyncIterator[bytes]) -> AsyncIterator[MediaFile]:
         """The bytes in memory, for as long as the block: slow clients wait here, and not where media are compared."""
-        with MediaFile() as media:
-            try:
-                async for chunk in _checked(medium, chunks):
-                    if self._held_bytes + len(chunk) > self._max_held_bytes:
-                        raise Overloaded()
-                    self._held_bytes += len(chunk)
-                    media.write(chunk)
-                media.seal()
-                yield media
-            finally:
-                self._held_bytes -= media.size_bytes
+        with self._held.room() as room, MediaFile() as media:
+            async for chunk in _checked(medium, chunks):
+                room.grow(len(chunk))
+                media.write(chunk)
+            media.seal()
+            yield media
 
     async def find(self, project: UUID, asset: UUID) -> Media:
         """What is kept of an asset."""
@@ -93,16 +87,6 @@ class Uploads:
     async def _forget(self, media: UUID) -> None:
         async with self._database.transaction() as connection:
             await store.delete_nobodys(connection, media)
-
-
-async def read_held(media: MediaFile) -> AsyncIterator[bytes]:
-    """The bytes of a file in memory, chunk by chunk."""
-    descriptor = os.open(media.path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        while chunk := os.read(descriptor, store.CHUNK_BYTES):
-            yield chunk
-    finally:
-        os.close(descriptor)
 
 
 async def _checked(medium: MediaType, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

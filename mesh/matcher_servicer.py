@@ -10,7 +10,7 @@ from mesh.errors import FileTooLarge, InvalidRequest, MeshError
 from mesh.matcher import Matcher
 from mesh.media import DETAIL, Fingerprint, MatchOptions, MediaType
 from mesh.media_file import MediaFile
-from mesh.media_type import LIMITS, MEBIBYTE
+from mesh.media_type import MEBIBYTE, SNIFF_BYTES, max_inline_bytes, sniff
 from mesh.wire import (
     fingerprint_from_proto,
     fingerprint_to_proto,
@@ -97,12 +97,13 @@ class MatcherServicer(matcher_pb2_grpc.MatcherServiceServicer):
         return matcher_pb2.CompareResponse(id=candidate.id, result=result_to_proto(result))
 
     async def _read_inline(self, request_iterator: AsyncIterator[matcher_pb2.ComputeFingerprintRequest]) -> MediaFile:
-        max_bytes = LIMITS[self._media_type].max_bytes
-        media = MediaFile()
+        media, head = MediaFile(), b""
         try:
             async for request in request_iterator:
                 if request.WhichOneof("part") != "chunk":
                     raise InvalidRequest("after the head come chunks")
+                head += request.chunk[: SNIFF_BYTES - len(head)]
+                max_bytes = max_inline_bytes(self._media_type, sniff(head))
                 if media.size_bytes + len(request.chunk) > max_bytes:
                     raise FileTooLarge(
                         f"is larger than the {max_bytes:,} bytes ({max_bytes // MEBIBYTE} MB) that one {self._media_type} may have"

@@ -61,6 +61,11 @@ def limited_as(media_type: MediaType, content_type: str) -> MediaType:
     return MediaType.IMAGE if content_type in IMAGES else media_type
 
 
+def max_inline_bytes(media_type: MediaType, content_type: str | None) -> int:
+    """A film that was let in as one may be as large as a film, also for those who hear it."""
+    return LIMITS[MediaType.VIDEO if content_type in FILMS & TAKEN[media_type] else media_type].max_bytes
+
+
 def max_sound_seconds(media_type: MediaType, sample_rate: int) -> float:
     """How long a sound track of this rate may run, with what its encoder may have added."""
     return (LIMITS[media_type].max_duration_seconds or 0.0) + PRIMING_SAMPLES / max(sample_rate, _MIN_PRIMED_RATE)

@@ -8,15 +8,17 @@ from uuid import UUID
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
-from index_svc.records import MEDIUM, MEDIUM_NUMBER, Asset, AssetDraft, AssetFilter, AssetStatus, Fingerprint, Job, JobKind
+from index_svc.records import MEDIUM, MEDIUM_NUMBER, Asset, AssetDraft, AssetFilter, AssetStatus, Fingerprint, Job, JobKind, SoundTrack
 from index_svc.store.database import Connection
+from index_svc.store.sounds import IS_HEARD, write_sound, write_terms
 from index_svc.store.usage import leave_place, take_place
 from mesh.errors import QuotaExceeded
 from mesh.media import MediaType
 
 COLUMNS: Final = (
     "assets.id, assets.number, assets.name, assets.media_type, assets.status, assets.error_code, assets.error_message,"
-    " assets.collection, assets.owner, assets.metadata, assets.created_at, assets.finished_at, assets.duplicate_of"
+    " assets.collection, assets.owner, assets.metadata, assets.created_at, assets.finished_at, assets.duplicate_of,"
+    f" {IS_HEARD} AS is_heard"
 )
 IS_THERE: Final = "(assets.expires_at IS NULL OR assets.expires_at > now())"
 """Holds for what has not outlived its time; the rest is deleted soon."""
@@ -184,26 +186,23 @@ async def lock_collection(connection: Connection, project: UUID, media_type: Med
     await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
 
 
-async def make_ready(connection: Connection, number: int, made: Fingerprint) -> bool:
-    """All at once: the fingerprint, the postings, and the status that lets searches see them. False: it was deleted meanwhile.
+async def make_ready(connection: Connection, number: int, made: Fingerprint, sound: SoundTrack | None = None) -> bool:
+    """All at once: the fingerprints, the postings, and the status that lets searches see them. False: it was deleted meanwhile.
 
     Where the plan has no place left it raises QuotaExceeded, and the transaction must go.
     """
-    due = await connection.execute("SELECT 1 FROM assets WHERE number = %s AND status = 'processing' FOR UPDATE", [number])
-    if await due.fetchone() is None:
+    due = await connection.execute("SELECT media_type FROM assets WHERE number = %s AND status = 'processing' FOR UPDATE", [number])
+    row = await due.fetchone()
+    if row is None:
         return False
     await connection.execute(
         "INSERT INTO fingerprints (asset, payload) VALUES (%s, %s)",
         [number, made.payload],
         binary=True,
     )
-    await connection.execute(
-        "INSERT INTO unpacked (asset, project, media_type, terms, positions)"
-        " SELECT assets.number, projects.number, assets.media_type, %s, %s"
-        " FROM assets JOIN projects ON projects.id = assets.project WHERE assets.number = %s",
-        [made.terms, made.positions if any(made.positions) else None, number],
-        binary=True,
-    )
+    await write_terms(connection, number, row["media_type"], made)
+    if sound is not None:
+        await write_sound(connection, number, sound)
     # Last, because it locks the project's count of ready assets.
     if not await take_place(connection, number, made.algorithm, made.version, made.sha256):
         raise QuotaExceeded("the project's plan has no place left for it")

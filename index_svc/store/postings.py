@@ -15,6 +15,7 @@ from index_svc.blocks import Block, PlacedBlock, Postings
 from index_svc.records import MEDIUM_NUMBER, Asset, Fingerprint, Narrowing
 from index_svc.store.assets import COLUMNS, IS_THERE, to_asset
 from index_svc.store.database import Connection
+from index_svc.store.sounds import facet_of
 from index_svc.voting import vote
 from mesh.media import MediaType
 
@@ -23,13 +24,13 @@ _MAX_BLOCK_BYTES: Final = 1 << 18
 _NARROWED_AT_ONCE: Final = 2000
 _UNPACKED: Final = """
 SELECT asset, terms, positions FROM unpacked
- WHERE project = (SELECT number FROM projects WHERE id = %(project)s) AND media_type = %(media_type)s
+ WHERE project = (SELECT number FROM projects WHERE id = %(project)s) AND media_type = %(shelf)s
 """
 # The block of each term in every large run, and small runs whole. LIMIT keeps every plan on the index.
 _BLOCKS: Final = """
 WITH ours AS (
   SELECT id, first_asset, postings <= %(small)s AS is_small FROM runs
-   WHERE project = (SELECT number FROM projects WHERE id = %(project)s) AND media_type = %(media_type)s
+   WHERE project = (SELECT number FROM projects WHERE id = %(project)s) AND media_type = %(shelf)s
 )
 SELECT ours.id, ours.first_asset, found.first_term, found.pairs, found.positions
   FROM ours CROSS JOIN unnest(%(terms)s::bigint[]) AS given (term) CROSS JOIN LATERAL (
@@ -44,20 +45,30 @@ SELECT ours.id, ours.first_asset, found.first_term, found.pairs, found.positions
  WHERE ours.is_small AND octet_length(found.pairs) <= %(max_block_bytes)s
 """
 _NARROWED: Final = """
-SELECT number FROM assets
- WHERE number = ANY(%(numbers)s) AND project = %(project)s AND media_type = %(media_type)s AND status = 'ready'
-   AND (expires_at IS NULL OR expires_at > now()) AND algorithm = %(algorithm)s AND version = %(version)s
-   AND (%(collections)s::text[] IS NULL OR collection = ANY(%(collections)s))
-   AND metadata @> %(metadata)s
-   AND (%(without)s::uuid IS NULL OR id <> %(without)s)
+SELECT assets.number FROM assets {join}
+ WHERE assets.number = ANY(%(numbers)s) AND assets.project = %(project)s AND assets.media_type = %(media_type)s
+   AND assets.status = 'ready' AND (assets.expires_at IS NULL OR assets.expires_at > now())
+   AND {kinds}.algorithm = %(algorithm)s AND {kinds}.version = %(version)s
+   AND (%(collections)s::text[] IS NULL OR assets.collection = ANY(%(collections)s))
+   AND assets.metadata @> %(metadata)s
+   AND (%(without)s::uuid IS NULL OR assets.id <> %(without)s)
 """
 
 
 async def find_candidates(
-    connection: Connection, project: UUID, media_type: MediaType, query: Fingerprint, narrowing: Narrowing, limit: int
+    connection: Connection,
+    project: UUID,
+    media_type: MediaType,
+    query: Fingerprint,
+    narrowing: Narrowing,
+    limit: int,
+    *,
+    through: MediaType | None = None,
 ) -> list[int]:
     """Numbers of ready assets: those of the same bytes first, whatever their terms (a blank has none), then by their votes."""
-    about = {"project": project, "media_type": MEDIUM_NUMBER[media_type]}
+    facet = facet_of(media_type, through)
+    narrowed = _NARROWED.format(join=facet.kinds_join, kinds=facet.kinds)
+    about = {"project": project, "media_type": MEDIUM_NUMBER[media_type], "shelf": facet.shelf}
     same = await connection.execute(
         "SELECT number FROM assets WHERE project = %(project)s AND media_type = %(media_type)s AND sha256 = %(sha256)s ORDER BY number",
         {**about, "sha256": query.sha256},
@@ -78,7 +89,7 @@ async def find_candidates(
     start, count = 0, _NARROWED_AT_ONCE
     while len(found) < limit and start < len(numbers):
         some = numbers[start : start + count]
-        cursor = await connection.execute(_NARROWED, {**there, "numbers": some})
+        cursor = await connection.execute(narrowed, {**there, "numbers": some})
         left = {row["number"] for row in await cursor.fetchall()}
         found += [number for number in some if number in left]
         # Where the narrowing leaves little, the next look goes further down.
@@ -87,7 +98,7 @@ async def find_candidates(
 
 
 async def _read_postings(connection: Connection, about: dict[str, object], terms: list[int]) -> Postings:
-    """What the project's media of that type have of these terms, and some of their neighbours."""
+    """What the project's media have on that shelf of these terms, and some of their neighbours."""
     if not terms:
         return blocks.joined(())
     async with connection.cursor(binary=True, row_factory=tuple_row) as cursor:
@@ -101,11 +112,14 @@ async def _read_postings(connection: Connection, about: dict[str, object], terms
     return blocks.joined([*unpacked, blocks.read_blocks(list(found.values()))])
 
 
-async def read_payloads(connection: Connection, project: UUID, numbers: Sequence[int]) -> dict[int, bytes]:
-    """The fingerprints that are still there, by the asset's number."""
+async def read_payloads(
+    connection: Connection, project: UUID, numbers: Sequence[int], media_type: MediaType, through: MediaType | None = None
+) -> dict[int, bytes]:
+    """The fingerprints of assets of that medium that are still there, by the asset's number."""
+    facet = facet_of(media_type, through)
     cursor = await connection.execute(
-        "SELECT fingerprints.asset, fingerprints.payload FROM fingerprints JOIN assets ON assets.number = fingerprints.asset"
-        " WHERE assets.project = %s AND fingerprints.asset = ANY(%s)",
+        f"SELECT assets.number AS asset, {facet.payloads}.payload FROM assets {facet.join}"  # noqa: S608
+        " WHERE assets.project = %s AND assets.number = ANY(%s)",
         [project, list(numbers)],
         binary=True,
     )
@@ -121,11 +135,14 @@ async def read_ready(connection: Connection, project: UUID, numbers: Sequence[in
     return {row["number"]: to_asset(row) for row in await cursor.fetchall()}
 
 
-async def read_fingerprint(connection: Connection, project: UUID, asset: UUID, media_type: MediaType) -> Fingerprint | None:
+async def read_fingerprint(
+    connection: Connection, project: UUID, asset: UUID, media_type: MediaType, through: MediaType | None = None
+) -> Fingerprint | None:
     """What is stored of a ready asset of that medium, but for its terms."""
+    facet = facet_of(media_type, through)
     cursor = await connection.execute(
-        "SELECT assets.algorithm, assets.version, assets.sha256, fingerprints.payload"  # noqa: S608
-        " FROM assets JOIN fingerprints ON fingerprints.asset = assets.number"
+        f"SELECT {facet.kinds}.algorithm, {facet.kinds}.version, assets.sha256, {facet.payloads}.payload"  # noqa: S608
+        f" FROM assets {facet.join}"
         " WHERE assets.project = %s AND assets.id = %s AND assets.media_type = %s AND assets.status = 'ready'"
         f" AND {IS_THERE}",
         [project, asset, MEDIUM_NUMBER[media_type]],

@@ -13,7 +13,10 @@ from psycopg.rows import class_row, tuple_row
 
 from index_svc import blocks
 from index_svc.blocks import Block, PlacedBlock, Postings
+from index_svc.records import MEDIUM_NUMBER
 from index_svc.store.database import Connection
+from index_svc.store.sounds import SHELF
+from mesh.media import MediaType
 
 PACKED_FROM: Final = 50_000
 """Postings; a search reads fewer than that unsorted."""
@@ -28,7 +31,7 @@ _GONE: Final = np.iinfo(np.int64).max
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
-    """Of one project, all that is of one medium."""
+    """Of one project, all that is of one medium; the sounds of films are as good as a medium of their own."""
 
     project: int
     media_type: int
@@ -74,8 +77,9 @@ async def pack(connection: Connection, shelf: Shelf) -> bool:
         return False
     async with connection.cursor(binary=True, row_factory=tuple_row) as cursor:
         await cursor.execute(
-            "DELETE FROM unpacked WHERE asset IN ("
-            " SELECT asset FROM unpacked WHERE project = %s AND media_type = %s ORDER BY asset LIMIT %s FOR UPDATE SKIP LOCKED"
+            "DELETE FROM unpacked WHERE (asset, media_type) IN ("
+            " SELECT asset, media_type FROM unpacked WHERE project = %s AND media_type = %s"
+            "  ORDER BY asset LIMIT %s FOR UPDATE SKIP LOCKED"
             ") RETURNING asset, terms, positions",
             [shelf.project, shelf.media_type, _PACKED_AT_ONCE],
         )
@@ -177,11 +181,14 @@ async def _read_slice(
 
 async def _stale_runs(connection: Connection, shelf: Shelf, first_asset: int) -> NDArray[np.int64]:
     """By the number of the asset, from the first one on: the run up to which all is stale; every run of an asset that is gone."""
+    medium, noted = shelf.media_type, "assets.stale_runs FROM assets"
+    if shelf.media_type == SHELF:
+        medium, noted = MEDIUM_NUMBER[MediaType.VIDEO], "sounds.stale_runs FROM assets JOIN sounds ON sounds.asset = assets.number"
     async with connection.cursor(binary=True, row_factory=tuple_row) as cursor:
         await cursor.execute(
-            "SELECT assets.number, assets.stale_runs FROM assets JOIN projects ON projects.id = assets.project"
+            f"SELECT assets.number, {noted} JOIN projects ON projects.id = assets.project"
             " WHERE projects.number = %s AND assets.media_type = %s AND assets.number >= %s",
-            [shelf.project, shelf.media_type, first_asset],
+            [shelf.project, medium, first_asset],
         )
         found = np.array(await cursor.fetchall(), np.int64).reshape(-1, 2)
     numbers = found[:, 0] - first_asset

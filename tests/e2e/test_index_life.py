@@ -15,7 +15,9 @@ from tests.e2e.test_index_uploads import database, nobodys_chunks, post_head, un
 from tests.index_client import Project, new_project
 from tests.origin import Origin
 from tests.pictures import encoded, photo
+from tests.recordings import Track, film_of
 from tests.running_mesh import RunningMesh
+from tests.sounds import RATE, music
 
 PATIENCE_SECONDS = 60.0
 
@@ -112,6 +114,13 @@ def test_killed_matcher_loses_no_job(own_mesh: RunningMesh, project: Project, or
     service(own_mesh, "image_svc").kill()
     assets = [project.post("/v1/index/image/url", url=url).json["asset_id"] for url in urls]
     assert [project.until_done(asset)["status"] for asset in assets] == ["ready"] * len(assets)
+
+
+def test_killed_audio_service_costs_no_film_its_sound(own_mesh: RunningMesh, project: Project) -> None:
+    films = [film_of([Track(music(seed, 6.0), RATE)]) for seed in (227, 228)]
+    service(own_mesh, "audio_svc").kill()
+    assets = [project.upload("/v1/index/video/upload", film).json["asset_id"] for film in films]
+    assert [project.until_done(asset)["found_through"] for asset in assets] == [["video", "audio"]] * 2
 
 
 def test_killed_database_comes_back_and_loses_nothing(own_mesh: RunningMesh, project: Project, origin: Origin) -> None:

@@ -21,7 +21,7 @@ from tests.e2e.test_index_uploads import database
 from tests.index_client import Project, admin, new_project
 from tests.origin import Origin
 from tests.pictures import encoded, photo
-from tests.recordings import recorded
+from tests.recordings import Track, film_of, recorded
 from tests.running_mesh import RunningMesh, free_port
 from tests.sounds import RATE, music
 
@@ -179,6 +179,34 @@ def test_killed_index_makes_all_of_them_again(own_mesh: RunningMesh, project: Pr
     assert (over["progress"]["ready"], over["progress"]["failed"]) == (len(assets), 0)
     assert versions(project) == [("image", len(assets), "current")]
     assert [found(project, encoded(photo(seed, 480, 360), "JPEG")) for seed in seeds] == [[asset] for asset in assets]
+
+
+def test_film_that_nobody_has_listened_to_is_heard_after_the_job(project: Project) -> None:
+    """As those are that were indexed before films were listened to; what they show is not looked at again."""
+    song = music(54, 10.0)
+    films = [project.index_upload(film_of([Track(song, RATE)]), "video"), project.index_upload(film_of([]), "video")]
+    clip = recorded(song, "mp3", rate=RATE)
+    assert found(project, clip, "audio", media_types=["video"]) == films[:1]
+    with database(project.mesh) as connection:
+        numbers = [row[0] for row in connection.execute("SELECT number FROM assets WHERE project = %s", [project.id]).fetchall()]
+        connection.execute("DELETE FROM sounds WHERE asset = ANY(%s)", [numbers])
+        connection.execute("DELETE FROM unpacked WHERE asset = ANY(%s) AND media_type = 4", [numbers])
+        connection.execute("UPDATE fingerprints SET payload = payload || payload WHERE asset = ANY(%s)", [numbers])
+    assert found(project, clip, "audio", media_types=["video"]) == []
+    assert project.request("GET", f"/v1/assets/{films[0]}").json["found_through"] == ["video"]
+    lines = [line.split() for line in admin(project.mesh, "versions", project.id).splitlines()]
+    assert [(line[0], line[-2], line[-1]) for line in lines] == [("video", "2", "current"), ("sound", "2", "old")]
+    job = until_over(project, refingerprint(project))
+    assert (job["progress"]["ready"], job["progress"]["failed"]) == (2, 0)
+    assert found(project, clip, "audio", media_types=["video"]) == films[:1]
+    with database(project.mesh) as connection:
+        changed = connection.execute(
+            "SELECT count(*) FROM fingerprints WHERE asset = ANY(%s)"
+            " AND substr(payload, 1, length(payload) / 2) = substr(payload, length(payload) / 2 + 1)",
+            [numbers],
+        ).fetchone()
+    assert changed == (2,)
+    assert admin(project.mesh, "refingerprint", project.id) == "nothing is old"
 
 
 @contextmanager

@@ -14,6 +14,7 @@ import pytest
 from index_svc.access import Access
 from index_svc.bulk import Bulk
 from index_svc.bulk_reader import BulkReader
+from index_svc.held_media import HeldMedia
 from index_svc.index import Index
 from index_svc.jobs import Jobs
 from index_svc.matchers import Matchers
@@ -21,6 +22,7 @@ from index_svc.quotas import Quotas
 from index_svc.records import AssetStatus, Job
 from index_svc.search import Search
 from index_svc.settings import Settings
+from index_svc.sources import Sources
 from index_svc.store import assets
 from index_svc.store import media as media_store
 from index_svc.store.database import Database
@@ -84,7 +86,8 @@ async def desk(database: Database, access: Access) -> AsyncIterator[Desk]:
     settings = read_settings(Settings, {})
     matchers = Matchers(settings)
     quotas = Quotas(database)
-    jobs = Jobs(database, matchers, quotas, Search(database, access, quotas, matchers, 10), 0, 3)
+    sources = Sources(settings, HeldMedia(1 << 20))
+    jobs = Jobs(database, matchers, sources, quotas, Search(database, access, quotas, matchers, sources, 10), 0, 3)
     index = Index(database, access, quotas, jobs)
     pool = WorkerPool("archive", workers=1, max_waiting=1, memory_bytes=1 << 28, warm_up=lambda: None)
     reader = BulkReader(

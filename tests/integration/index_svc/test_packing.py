@@ -13,7 +13,7 @@ from psycopg.rows import tuple_row
 from index_svc import blocks
 from index_svc.blocks import Block, PlacedBlock, read_blocks
 from index_svc.packing import Packing
-from index_svc.records import Fingerprint, Kind
+from index_svc.records import Fingerprint, Kind, SoundTrack
 from index_svc.store import assets, renewals, runs
 from index_svc.store.database import Connection
 from mesh.media import MediaType
@@ -66,6 +66,42 @@ async def test_every_search_answers_as_before_packing(library: Library, other: L
         assert await count(connection, "runs WHERE project = (SELECT min(number) FROM projects)") < 8
         assert await count(connection, "unpacked") < 8
     assert [await library.vote(each, medium=medium) for each in made] == before
+
+
+async def test_sounds_of_films_are_packed_apart_from_what_these_show(library: Library) -> None:
+    packing = Packing(library.database)
+    shown, heard = ([drawn(seed, is_timed=True) for seed in range(start, start + 30)] for start in (0, 100))
+    for picture, sound in zip(shown, heard, strict=True):
+        await library.add(picture, MediaType.VIDEO, SoundTrack(sound.kind, sound))
+
+    async def votes() -> list[list[int]]:
+        return [await library.vote(each, medium=MediaType.VIDEO) for each in shown] + [
+            await library.vote(each, medium=MediaType.VIDEO, through=MediaType.AUDIO) for each in heard
+        ]
+
+    before = await votes()
+    while await packing.pack():
+        pass
+    assert await votes() == before
+    again = [replace(drawn(200 + seed, is_timed=True), version=2) for seed in range(30)]
+    async with library.database.transaction() as connection:
+        cursor = await connection.execute("SELECT number FROM assets ORDER BY number")
+        numbers = [row["number"] for row in await cursor.fetchall()]
+        assert await count(connection, "unpacked") < 8
+        for number, sound in zip(numbers, again, strict=True):
+            assert await renewals.replace_fingerprint(connection, number, None, SoundTrack(sound.kind, sound))
+        await connection.execute("UPDATE runs SET is_stale = true")
+    while await packing.pack():
+        pass
+    assert (await votes())[:30] == before[:30]
+    for number, sound in zip(numbers, again, strict=True):
+        assert (await library.vote(sound, medium=MediaType.VIDEO, through=MediaType.AUDIO))[0] == number
+    async with library.database.transaction() as connection:
+        cursor = await connection.execute("SELECT coalesce(sum(postings), 0)::int AS packed FROM runs WHERE media_type = 4")
+        packed = (await cursor.fetchall())[0]["packed"]
+        cursor = await connection.execute("SELECT coalesce(sum(cardinality(terms)), 0)::int AS waiting FROM unpacked WHERE media_type = 4")
+        waiting = (await cursor.fetchall())[0]["waiting"]
+    assert packed + waiting == 30 * TERMS
 
 
 async def test_searches_find_everything_while_it_is_packed(library: Library) -> None:

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from index_svc.access import Access
-from index_svc.records import AssetDraft, AssetFilter, AssetStatus, Fingerprint, Narrowing
+from index_svc.records import AssetDraft, AssetFilter, AssetStatus, Fingerprint, Narrowing, SoundTrack
 from index_svc.store import assets, postings
 from index_svc.store.database import Database
 from mesh.media import MediaType
@@ -30,18 +30,25 @@ class Library:
             await assets.insert_job(connection, self.project, job, medium, 1)
             return asset, await assets.insert_asset(connection, self.project, asset, job, draft)
 
-    async def add(self, made: Fingerprint, medium: MediaType = MediaType.IMAGE, **said: object) -> tuple[UUID, int]:
+    async def add(
+        self, made: Fingerprint, medium: MediaType = MediaType.IMAGE, sound: SoundTrack | None = None, **said: object
+    ) -> tuple[UUID, int]:
         asset, number = await self.accept(medium, **said)
         async with self.database.transaction() as connection:
             assert await assets.begin_processing(connection, number)
-            assert await assets.make_ready(connection, number, made)
+            assert await assets.make_ready(connection, number, made, sound)
         return asset, number
 
     async def vote(
-        self, query: Fingerprint, narrowing: Narrowing | None = None, medium: MediaType = MediaType.IMAGE, limit: int = 100
+        self,
+        query: Fingerprint,
+        narrowing: Narrowing | None = None,
+        medium: MediaType = MediaType.IMAGE,
+        limit: int = 100,
+        through: MediaType | None = None,
     ) -> list[int]:
         async with self.database.transaction() as connection:
-            return await postings.find_candidates(connection, self.project, medium, query, narrowing or Narrowing(), limit)
+            return await postings.find_candidates(connection, self.project, medium, query, narrowing or Narrowing(), limit, through=through)
 
     async def status(self, asset: UUID) -> AssetStatus | None:
         async with self.database.transaction() as connection:
@@ -102,7 +109,7 @@ async def test_other_project_sees_nothing(library: Library, other: Library) -> N
     assert await other.vote(fingerprint([1, 2, 3], sha256="same")) == []
     assert await other.status(asset) is None
     async with other.database.transaction() as connection:
-        assert await postings.read_payloads(connection, other.project, [number]) == {}
+        assert await postings.read_payloads(connection, other.project, [number], MediaType.IMAGE) == {}
         assert await postings.read_ready(connection, other.project, [number]) == {}
         assert await postings.read_fingerprint(connection, other.project, asset, MediaType.IMAGE) is None
         assert await assets.list_assets(connection, other.project, AssetFilter(), None, 100) == []
@@ -115,6 +122,21 @@ async def test_other_medium_version_and_algorithm_are_not_named(library: Library
     await library.add(fingerprint([1, 2]), MediaType.AUDIO)
     await library.add(fingerprint([1, 2], version=2))
     assert await library.vote(fingerprint([1, 2])) == []
+
+
+async def test_film_is_named_by_its_sound_among_films_alone_and_by_what_it_shows_as_ever(library: Library) -> None:
+    shown, heard = fingerprint([1, 2, 3], sha256="film"), fingerprint([7, 8, 9], sha256="film", version=5)
+    _, film = await library.add(shown, MediaType.VIDEO, SoundTrack(heard.kind, heard))
+    _, mute = await library.add(fingerprint([1, 2], sha256="mute"), MediaType.VIDEO, SoundTrack(heard.kind, None))
+    _, sound = await library.add(heard, MediaType.AUDIO)
+    assert await library.vote(heard, medium=MediaType.VIDEO, through=MediaType.AUDIO) == [film]
+    assert await library.vote(fingerprint([7], sha256="mute", version=5), medium=MediaType.VIDEO, through=MediaType.AUDIO) == [film]
+    assert await library.vote(heard, medium=MediaType.AUDIO) == [sound]
+    assert await library.vote(shown, medium=MediaType.VIDEO) == [film, mute]
+    assert await library.vote(fingerprint([7, 8, 9], version=5), medium=MediaType.VIDEO) == []
+    async with library.database.transaction() as connection:
+        payloads = await postings.read_payloads(connection, library.project, [film, mute], MediaType.VIDEO, MediaType.AUDIO)
+    assert payloads == {film: b"payload"}
 
 
 async def test_only_what_is_ready_is_named(library: Library) -> None:
