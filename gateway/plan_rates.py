@@ -11,7 +11,7 @@ from typing import Final
 
 from gateway.marketplace import DEFAULT_PLAN
 from gateway.rate_limits import Rate
-from mesh.errors import MeshError
+from mesh.errors import MeshError, NotAvailable
 
 _log = logging.getLogger(__name__)
 
@@ -19,6 +19,8 @@ Ask = Callable[[], Awaitable[Mapping[str, Rate | None]]]
 """The rates of all plans, by name."""
 _REMEMBERED_SECONDS: Final = 2.0
 """As long as keys are: a changed plan holds everywhere soon after."""
+_ASK_SECONDS: Final = 1.5
+"""A caller does not wait for more where the last answer will do."""
 
 
 class PlanRates:
@@ -29,6 +31,8 @@ class PlanRates:
         self._rates: Mapping[str, Rate | None] = {}
         self._until = -math.inf
         self._asking = asyncio.Lock()
+        # Plans are named by the settings: there are few.
+        self._warned_of: set[str] = set()
 
     async def of(self, plan: str) -> Rate | None:
         """None where that plan has no limit; a plan that there is not is the free one."""
@@ -37,15 +41,17 @@ class PlanRates:
         async with self._asking:
             if self._clock() >= self._until:
                 await self._renew(self._ask_index)
-        if plan not in self._rates:
+        if plan not in self._rates and plan not in self._warned_of:
+            self._warned_of.add(plan)
             _log.warning("a subscription stands for a plan that there is not", extra={"plan": plan})
         return self._rates.get(plan, self._rates.get(DEFAULT_PLAN))
 
     async def _renew(self, ask: Ask) -> None:
         try:
-            self._rates = await ask()
-        except MeshError as problem:
+            async with asyncio.timeout(_ASK_SECONDS if self._rates else None):
+                self._rates = await ask()
+        except (MeshError, TimeoutError) as problem:
             if not self._rates:
-                raise
-            _log.warning("plans cannot be asked for, the last ones hold", extra={"problem": problem.code})
+                raise NotAvailable("the index does not say what the plans are") from problem
+            _log.warning("plans cannot be asked for, the last ones hold", extra={"problem": type(problem).__name__})
         self._until = self._clock() + _REMEMBERED_SECONDS

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from gateway.plan_rates import PlanRates
@@ -60,3 +62,18 @@ async def test_before_any_plan_is_known_nobody_is_let_in_unlimited() -> None:
 
 async def test_mesh_without_an_index_has_no_plans_and_no_rate() -> None:
     assert await PlanRates(None).of("pro") is None
+
+
+async def test_index_that_does_not_answer_holds_nobody_up_who_has_a_known_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.plan_rates._ASK_SECONDS", 0.01)
+    now, silent = 100.0, False
+
+    async def ask() -> dict[str, Rate | None]:
+        if silent:
+            await asyncio.Event().wait()
+        return {"free": FREE, "pro": PRO}
+
+    rates = PlanRates(ask, lambda: now)
+    assert await rates.of("pro") == PRO
+    now, silent = now + 60.0, True
+    assert await rates.of("pro") == PRO
