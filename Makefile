@@ -5,7 +5,7 @@ STUBS := $(patsubst %.proto,%_pb2.py,$(wildcard protos/*.proto))
 CODE := mesh matching stills gateway fetcher_svc image_svc audio_svc video_svc index_svc tests benchmarks docs/samples
 
 .DEFAULT_GOAL := help
-.PHONY: help run key test test-long check lint types imports protos lock benchmark limits calibrate terms sizes clean
+.PHONY: help run key studio test test-long check lint types imports protos lock benchmark limits calibrate terms sizes clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -15,6 +15,9 @@ run: .venv/runtime $(STUBS) ## start the whole mesh on this machine
 
 key: .venv/runtime $(STUBS) ## print an API key of the running mesh, alone on the last line
 	@$(BIN)/python -m index_svc.admin key
+
+studio: .venv/runtime $(STUBS) ## recommend a cutoff; FILE=scores.csv or pairs.csv, OPTIONS='--cost 10 --save NAME'
+	@$(BIN)/python -m gateway.studio $(FILE) $(OPTIONS)
 
 test: .venv/dev $(STUBS) ## set up and run the tests
 	$(BIN)/python -m pytest -m 'not long' -n 2 --dist loadfile

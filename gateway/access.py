@@ -21,6 +21,7 @@ REMEMBERED_SECONDS: Final = 2.0
 _MAX_REMEMBERED: Final = 10_000
 _MAX_KEY_CHARACTERS: Final = 200
 _BEARER: Final = "bearer "
+_OURS: Final = "mm_"
 _BY_MARKETPLACE: Final = "this is reached through the marketplace only"
 RAPIDAPI_KEY: Final = "x-rapidapi-key"
 RAPIDAPI_HOST: Final = "x-rapidapi-host"
@@ -42,6 +43,8 @@ class Caller:
     """The marketplace's name of them."""
     plan: str = ""
     """What their subscription stands for; a project's plan is the index's to know."""
+    logs_decisions: bool = False
+    """What it is answered is to be recorded first."""
 
     def require(self, scope: str) -> None:
         """Refuses what the key may not do, and what the project's plan does not have."""
@@ -87,7 +90,20 @@ class Access:
         if self._rapidapi_host and RAPIDAPI_KEY in headers and headers.getall(RAPIDAPI_HOST, []) != [self._rapidapi_host]:
             raise Forbidden(f"{RAPIDAPI_KEY} goes with {RAPIDAPI_HOST}: {self._rapidapi_host}")
         grant = await self._grant(presented_key(headers))
-        return Caller(grant.project, grant.key_id, grant.scopes, grant.features, grant.rate)
+        return _caller(grant)
+
+    async def known_caller(self, headers: CIMultiDictProxy[str]) -> Caller:
+        """Where nobody is asked who they are: whose key it is that the request carries all the same, else nobody.
+
+        What only looks like a key, such as a marketplace's, is none of ours; of one that is, nothing is guessed while the index is away.
+        """
+        if not self._takes_keys or not self._index.is_there or not carries_key(headers):
+            return Caller()
+        try:
+            key = presented_key(headers)
+            return _caller(await self._grant(key)) if key.startswith(_OURS) else Caller()
+        except Unauthorized:
+            return Caller()
 
     async def _grant(self, key: str) -> Grant:
         name = hashlib.sha256(key.encode(errors="surrogateescape")).digest()
@@ -111,6 +127,10 @@ class Access:
             return await self._index.authenticate(key)
         except Unauthorized:
             return None
+
+
+def _caller(grant: Grant) -> Caller:
+    return Caller(grant.project, grant.key_id, grant.scopes, grant.features, grant.rate, logs_decisions=grant.logs_decisions)
 
 
 def carries_key(headers: CIMultiDictProxy[str]) -> bool:

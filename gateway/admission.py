@@ -72,12 +72,13 @@ class Admission:
     ) -> AsyncIterator[Caller]:
         """Enter it for a request, before its body is read: whose it is, where they may. `matcher` is the one that is to answer it."""
         await self._limit_address(request)
-        caller = Caller()
         if asks_for_key:
             caller = await self._access.caller(request.headers)
             await self._check(request, caller, scope, is_pair=is_pair)
+        else:
+            caller = await self._access.known_caller(request.headers) if is_pair else Caller()
         with self._room(matcher, caller.key_id or caller.user or self._address(request)):
-            if not is_pair or not caller.project:
+            if not asks_for_key or not is_pair or not caller.project:
                 yield caller
                 return
             async with self._counted(request, caller):

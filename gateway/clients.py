@@ -9,9 +9,11 @@ from dataclasses import replace
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from gateway.decision_client import DecisionClient
 from gateway.index_client import IndexClient
 from gateway.matcher_client import MatcherClient
 from gateway.settings import Settings
+from gateway.threshold_client import ThresholdClient
 from gateway.usage_client import UsageClient
 from mesh import client
 from mesh.errors import MeshError
@@ -77,6 +79,14 @@ class Mesh:
     @property
     def usage(self) -> UsageClient:
         return UsageClient(self._channels.get("index"))
+
+    @property
+    def thresholds(self) -> ThresholdClient:
+        return ThresholdClient(self._channels.get("index"))
+
+    @property
+    def decisions(self) -> DecisionClient:
+        return DecisionClient(self._channels.get("index"))
 
     async def health(self) -> dict[str, dict[str, str]]:
         """What each service says of itself: its status, and the sandbox that its decoders run in."""

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from typing import Any, Final
+from typing import Final
 
 from aiohttp import web
 
 from gateway import examples
+from gateway.export import send_rows
 from gateway.form import body
-from gateway.handlers import HEADERS, json_response
+from gateway.handlers import json_response
 from gateway.hash_client import HashClient
-from gateway.hash_rows import CSV, JSON_LINES, Lines, Row, RowReader, header, written
+from gateway.hash_rows import CSV, EXPORTED, JSON_LINES, Lines, Row, RowReader
 from gateway.index_handlers import INDEX
 from gateway.index_schemas import ExportQuery, ImportBody, ImportQuery
 from gateway.routes import CALLER, SETTINGS, Handler, Key, Route
@@ -43,24 +44,7 @@ async def export_hashes(request: web.Request) -> web.StreamResponse:
     content_type = CSV if wanted.format == "csv" else JSON_LINES
     call.begin(call.request_id(), request.app[SETTINGS].gateway_upload_seconds)
     async with aclosing(HashClient(request.app[INDEX]).export_hashes(request[CALLER].project, wanted)) as batches:
-        # Before the head is sent, so that what is wrong is answered with its code.
-        first: list[dict[str, Any]] = await anext(batches, [])
-        response = web.StreamResponse(headers={**HEADERS, "X-Request-Id": call.request_id(), "Content-Disposition": "attachment"})
-        response.content_type, response.charset = content_type, "utf-8"
-        try:
-            await response.prepare(request)
-            if content_type == CSV:
-                await response.write(header())
-            await response.write(written(first, content_type))
-            async for batch in batches:
-                await response.write(written(batch, content_type))
-            await response.write_eof()
-        except BaseException:
-            # Its head is sent: only the end of the connection says that this is not all.
-            if request.transport is not None:
-                request.transport.abort()
-            raise
-    return response
+        return await send_rows(request, batches, content_type, EXPORTED)
 
 
 async def _rows(request: web.Request, reader: RowReader, max_stall_seconds: float) -> AsyncIterator[Row]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -117,17 +117,17 @@ def _json(line: str) -> dict[str, str]:
     return texts
 
 
-def written(rows: Iterable[dict[str, Any]], content_type: str) -> bytes:
+def written(rows: Iterable[dict[str, Any]], content_type: str, columns: Sequence[str] = EXPORTED) -> bytes:
     """The rows as lines."""
     if content_type != CSV:
         return b"".join(msgspec.json.encode(row) + b"\n" for row in rows)
     text = io.StringIO()
-    csv.writer(text, lineterminator="\r\n").writerows([_cell(row[name]) for name in EXPORTED] for row in rows)
+    csv.writer(text, lineterminator="\r\n").writerows([_cell(row[name]) for name in columns] for row in rows)
     return text.getvalue().encode()
 
 
-def header() -> bytes:
-    return (",".join(EXPORTED) + "\r\n").encode()
+def header(columns: Sequence[str] = EXPORTED) -> bytes:
+    return (",".join(columns) + "\r\n").encode()
 
 
 def _cell(value: Any) -> str:

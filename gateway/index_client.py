@@ -57,11 +57,17 @@ class Grant:
     scopes: frozenset[str]
     rate: Rate | None = None
     features: frozenset[str] = frozenset()
+    logs_decisions: bool = False
 
 
 class IndexClient:
     def __init__(self, channel: grpc.aio.Channel | None) -> None:
         self._channel = channel
+
+    @property
+    def is_there(self) -> bool:
+        """Whether this mesh has one at all."""
+        return self._channel is not None
 
     @property
     def stub(self) -> index_pb2_grpc.IndexServiceStub:
@@ -72,7 +78,7 @@ class IndexClient:
     async def authenticate(self, key: str) -> Grant:
         found = await client.ask(self.stub.Authenticate, index_pb2.AuthenticateRequest(key=key))
         rate = Rate(found.rate_requests, found.rate_seconds) if found.rate_requests else None
-        return Grant(found.project_id, found.key_id, frozenset(found.scopes), rate, frozenset(found.features))
+        return Grant(found.project_id, found.key_id, frozenset(found.scopes), rate, frozenset(found.features), found.logs_decisions)
 
     async def index_asset(self, project: str, medium: MediaType, wanted: IndexRequest, idempotency_key: str) -> AcceptedBody:
         request = asset_to_proto(wanted)
@@ -143,6 +149,8 @@ def search_to_proto(wanted: SearchRequest) -> index_pb2.SearchRequest:
         exclude_self=wanted.exclude_self,
         cursor=wanted.cursor or "",
         media_types=map(media_type_to_proto, wanted.media_types or ()),
+        profile=wanted.profile or "",
+        policy=wanted.policy or "",
     )
     match wanted:
         case UrlSearchRequest():
@@ -229,6 +237,7 @@ def _hit(hit: index_pb2.Hit, wanted: SearchRequest) -> HitBody:
         confidence=result.confidence,
         collection=hit.asset.collection or None,
         metadata=json.loads(hit.asset.metadata),
+        lane=hit.lane or UNSET,
     )
     if "strong" in wanted.include:
         body.strong = hit.is_strong if hit.HasField("is_strong") else None

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from gateway.schemas import Score, SegmentBody, Url
+from gateway.schemas import Name, Score, SegmentBody, Url
 from mesh.media import Confidence, MediaType
 
 Status = Literal["pending", "processing", "ready", "failed"]
@@ -71,6 +71,10 @@ class SearchRequest(msgspec.Struct, kw_only=True):
     ) = None
     filter: dict[str, Any] | None = None
     exclude_self: bool = False
+    profile: Annotated[
+        Name | None, Meta(description="Whose cutoff is the threshold where none is given: the product's, or one of the project's.")
+    ] = None
+    policy: Annotated[Name | None, Meta(description="A policy of the project; each result then has its `lane`.")] = None
     include: Annotated[list[Literal["strong"]], Meta(description="Fields that each result has beside the others.")] = []
 
 
@@ -234,6 +238,8 @@ class HitBody(msgspec.Struct, kw_only=True):
             "`video` where the query is an image: a moment of the film shows it."
         ),
     ] = UNSET
+    # Where the search names a policy.
+    lane: str | UnsetType = UNSET
 
 
 class SearchBody(msgspec.Struct, kw_only=True):

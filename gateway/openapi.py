@@ -128,6 +128,11 @@ _TAGS: Final = (
     ("Jobs", "What is being indexed."),
     ("Usage", "What the project has used of its plan."),
     ("Hashes", "Lists of hashes."),
+    ("Thresholds", "Scores of your own, and where a match begins."),
+    ("Profiles", "Cutoffs under names of your own."),
+    ("Policies", "Lanes for scores, with names of your own."),
+    ("Lanes", "A policy, tried on what was decided."),
+    ("Decisions", "What was decided."),
     ("Service", "The service itself; no key is asked for."),
 )
 
@@ -185,6 +190,8 @@ def _description(route: Route) -> str:
 
 
 def _tag(route: Route) -> str:
+    if route.path.startswith("/thresholds/"):
+        return "Thresholds"
     if not route.path.startswith("/v1/"):
         return "Pairs" if route.bodies else "Service"
     return route.path.split("/")[2].capitalize()
@@ -303,7 +310,8 @@ def _example_error(error: type[MeshError], route: Route) -> MeshError:
     if error is QuotaExceeded and "search" not in route.path:
         return examples.FULL
     if error is NotFound:
-        return NotFound(f"there is no such {'job' if 'jobs' in route.path else 'asset'}")
+        named = {"jobs": "job", "profiles": "profile", "policies": "policy"}
+        return NotFound(f"there is no such {next((name for part, name in named.items() if part in route.path), 'asset')}")
     if about_media := _MEDIA_EXAMPLES[_medium(route)].get(error.code):
         return about_media.of_field(_field_of_media(route))
     return _EXAMPLES.get(error.code) or error()

@@ -10,6 +10,7 @@ from typing import Any, Final
 from msgspec import UNSET
 
 from gateway.clients import Heard, Mesh
+from gateway.decider import Decider, Deciders
 from gateway.form import Form
 from gateway.matcher_client import Side
 from gateway.schemas import MatchForm, MatchOptionFields, read_fields
@@ -22,8 +23,9 @@ _SIDES: Final = ("source", "target")
 class PairForm:
     """Enter `answered` to have it read and compared; what is under way ends with it."""
 
-    def __init__(self, form: Form, mesh: Mesh, medium: MediaType) -> None:
+    def __init__(self, form: Form, mesh: Mesh, medium: MediaType, deciders: Deciders) -> None:
         self._form = form
+        self._deciders = deciders
         self._mesh = mesh
         self._medium = medium
         self._matcher = mesh.matcher(medium)
@@ -31,7 +33,7 @@ class PairForm:
         self._has_hashes = True
 
     @asynccontextmanager
-    async def answered(self) -> AsyncIterator[tuple[MatchOptionFields, Heard]]:
+    async def answered(self) -> AsyncIterator[tuple[MatchOptionFields, Decider, Heard]]:
         try:
             yield await self._answer()
         finally:
@@ -39,7 +41,7 @@ class PairForm:
                 task.cancel()
             await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
-    async def _answer(self) -> tuple[MatchOptionFields, Heard]:
+    async def _answer(self) -> tuple[MatchOptionFields, Decider, Heard]:
         async for name, chunks in self._form.files(_SIDES):
             # What is wrong with the fields need not wait for the file, and neither for the other file what is wrong with this one.
             wants_hashes = Include.HASHES in read_fields(self._form.fields, MatchForm).include
@@ -49,8 +51,10 @@ class PairForm:
         urls = {name: self._checked_url(name, wanted) for name in _SIDES}
         if Include.HASHES in wanted.include and not self._has_hashes:
             raise InvalidRequest("include: hashes must be asked for before the files come", field="include")
+        decider = await self._deciders.of(wanted)
         if not self._tasks:
-            return wanted, await self._mesh.match_with_sound(self._medium, urls["source"], urls["target"], wanted.options())
+            heard = await self._mesh.match_with_sound(self._medium, urls["source"], urls["target"], decider.options)
+            return wanted, decider, heard
         if self._medium is MediaType.VIDEO and Include.AUDIO in wanted.include:
             raise InvalidRequest("include: audio is only heard of films that both come as URLs", field="include")
         for name in _SIDES:
@@ -58,7 +62,7 @@ class PairForm:
                 side = self._matcher.take_url(f"{name}_url", urls[name], has_hashes=Include.HASHES in wanted.include)
                 self._begin(name, side)
         source, target = await asyncio.gather(*(self._tasks[name] for name in _SIDES))
-        return wanted, (await self._matcher.compare(source, target, wanted.options()), None)
+        return wanted, decider, (await self._matcher.compare(source, target, decider.options), None)
 
     async def _take_while_it_comes(self, name: str, chunks: AsyncGenerator[bytes, None], *, has_hashes: bool) -> None:
         all_came = asyncio.Event()

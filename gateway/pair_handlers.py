@@ -13,11 +13,12 @@ from msgspec import UNSET
 
 from gateway import examples
 from gateway.clients import Heard
+from gateway.decider import Decider, Deciders
 from gateway.form import Form
 from gateway.handlers import MESH, add_timing, json_response, read_json_body
 from gateway.matcher_client import MatcherClient, Side
 from gateway.pair_form import PairForm
-from gateway.routes import FORM, JSON, MESH_ERRORS, SETTINGS, Handler, Key, Route, media_errors
+from gateway.routes import CALLER, FORM, JSON, MESH_ERRORS, SETTINGS, Handler, Key, Route, media_errors
 from gateway.schemas import (
     MAX_BATCH_BYTES,
     BatchBody,
@@ -42,9 +43,13 @@ def match(medium: MediaType) -> Handler:
 
     async def handle(request: web.Request) -> web.Response:
         started = time.perf_counter()
-        wanted, (result, sound) = await (_match_form if request.content_type == FORM else _match_urls)(request, medium)
+        read = _match_form if request.content_type == FORM else _match_urls
+        wanted, decider, (result, sound) = await read(request, medium)
+        await decider.record([result])
         has_label_none = request.app[SETTINGS].confidence_none
-        body = match_body(result, wanted.include, has_label_none=has_label_none, sound=sound, request_id=call.request_id())
+        body = match_body(
+            result, wanted.include, has_label_none=has_label_none, sound=sound, request_id=call.request_id(), lane=decider.lane(result)
+        )
         response = json_response(body)
         add_timing(response, result.timings, started)
         return response
@@ -52,16 +57,26 @@ def match(medium: MediaType) -> Handler:
     return handle
 
 
-async def _match_urls(request: web.Request, medium: MediaType) -> tuple[MatchOptionFields, Heard]:
+Answered = tuple[MatchOptionFields, Decider, Heard]
+
+
+def _deciders(request: web.Request, medium: MediaType, endpoint: str) -> Deciders:
+    mesh = request.app[MESH]
+    return Deciders(mesh.thresholds, mesh.decisions, request[CALLER], endpoint, medium)
+
+
+async def _match_urls(request: web.Request, medium: MediaType) -> Answered:
     wanted = read_body(await read_json_body(request, request.app[SETTINGS].gateway_client_seconds), MatchRequest)
-    return wanted, await request.app[MESH].match_with_sound(medium, wanted.source_url, wanted.target_url, wanted.options())
+    decider = await _deciders(request, medium, f"match_{medium}").of(wanted)
+    return wanted, decider, await request.app[MESH].match_with_sound(medium, wanted.source_url, wanted.target_url, decider.options)
 
 
-async def _match_form(request: web.Request, medium: MediaType) -> tuple[MatchOptionFields, Heard]:
+async def _match_form(request: web.Request, medium: MediaType) -> Answered:
     """It may take longer than other requests, as long as it goes on."""
     settings = request.app[SETTINGS]
     call.begin(call.request_id(), settings.gateway_upload_seconds)
-    async with PairForm(Form(request, settings.gateway_client_seconds), request.app[MESH], medium).answered() as answer:
+    deciders = _deciders(request, medium, f"match_{medium}")
+    async with PairForm(Form(request, settings.gateway_client_seconds), request.app[MESH], medium, deciders).answered() as answer:
         return answer
 
 
@@ -73,11 +88,13 @@ def match_batch(medium: MediaType) -> Handler:
         settings = request.app[SETTINGS]
         wanted = read_body(await read_json_body(request, settings.gateway_client_seconds, MAX_BATCH_BYTES), BatchRequest)
         call.begin(call.request_id(), settings.gateway_batch_seconds)
-        batch = _Batch(request.app[MESH].matcher(medium), wanted, settings)
+        decider = await _deciders(request, medium, f"match_{medium}_batch").of(wanted)
+        batch = _Batch(request.app[MESH].matcher(medium), wanted, decider, settings)
         outcomes, sounds = await batch.run(), {}
         if medium is MediaType.VIDEO and Include.AUDIO in wanted.include:
-            sounds = await _heard(_Batch(request.app[MESH].matcher(MediaType.AUDIO), wanted, settings))
-        results = [_target_body(url, outcomes[url], sounds.get(url), wanted, settings) for url in wanted.target_urls]
+            sounds = await _heard(_Batch(request.app[MESH].matcher(MediaType.AUDIO), wanted, decider, settings))
+        await decider.record(outcome for url in wanted.target_urls if isinstance(outcome := outcomes[url], MatchResult))
+        results = [_target_body(url, outcomes[url], sounds.get(url), wanted, decider, settings) for url in wanted.target_urls]
         succeeded = sum(result.error is UNSET for result in results)
         body = BatchBody(results=results, succeeded=succeeded, failed=len(results) - succeeded, processing_time_ms=int(batch.spent_ms))
         response = json_response(body)
@@ -93,10 +110,10 @@ Outcomes = dict[str, MatchResult | MeshError]
 class _Batch:
     """One source, and the targets against it: each URL once, a few at a time, each with the time that a pair has."""
 
-    def __init__(self, matcher: MatcherClient, wanted: BatchRequest, settings: Settings) -> None:
+    def __init__(self, matcher: MatcherClient, wanted: BatchRequest, decider: Decider, settings: Settings) -> None:
         self._matcher = matcher
         self._wanted = wanted
-        self._options = replace(wanted.options(), include=frozenset(wanted.include) - {Include.AUDIO})
+        self._options = replace(decider.options, include=frozenset(wanted.include) - {Include.AUDIO})
         self._has_hashes = Include.HASHES in wanted.include
         self._target_seconds = settings.gateway_match_seconds
         self._turns = asyncio.Semaphore(settings.gateway_batch_concurrency)
@@ -139,12 +156,24 @@ async def _heard(batch: _Batch) -> Outcomes:
 
 
 def _target_body(
-    url: str, outcome: MatchResult | MeshError, sound: MatchResult | MeshError | None, wanted: BatchRequest, settings: Settings
+    url: str,
+    outcome: MatchResult | MeshError,
+    sound: MatchResult | MeshError | None,
+    wanted: BatchRequest,
+    decider: Decider,
+    settings: Settings,
 ) -> TargetBody:
     if isinstance(outcome, MeshError):
         error = FailureDetail(code=outcome.code, message=outcome.message, details=outcome.details or UNSET)
         return TargetBody(target_url=url, error=error)
-    body = match_body(outcome, wanted.include, has_label_none=settings.confidence_none, sound=sound, request_id=call.request_id())
+    body = match_body(
+        outcome,
+        wanted.include,
+        has_label_none=settings.confidence_none,
+        sound=sound,
+        request_id=call.request_id(),
+        lane=decider.lane(outcome),
+    )
     return TargetBody(target_url=url, result=body)
 
 

@@ -21,20 +21,28 @@ FILE_SCHEMA: Final = {"type": "string", "format": "binary"}
 Form = TypeVar("Form", bound=msgspec.Struct)
 Score = Annotated[float, Meta(ge=0, le=1)]
 Url = Annotated[str, Meta(description="A public http or https URL.")]
+Name = Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9_-]{0,63}$")]
 
 
 class MatchOptionFields(msgspec.Struct, kw_only=True):
     """What any comparison of a pair may be told."""
 
     threshold: Annotated[Score | None, Meta(description="The score from which on `match` is true, instead of the profile's cutoff.")] = None
-    profile: Annotated[Profile, Meta(description="Which of the published cutoffs decides; see GET /config.")] = Profile.GENERAL
+    profile: Annotated[
+        Name,
+        Meta(description="Which cutoff decides: `general`, `stock` or `adversarial` (see GET /config), or a profile of the key's project."),
+    ] = "general"
+    policy: Annotated[Name | None, Meta(description="A policy of the key's project; `lane` then says where the score falls in it.")] = None
     transforms: Annotated[Transforms, Meta(description="`none`: only copies that are upright, unmirrored and at their own pace match.")] = (
         Transforms.ALL
     )
     include: Annotated[list[Include], Meta(description="Fields that the answer has beside the six.")] = []
 
-    def options(self) -> MatchOptions:
-        return MatchOptions(self.threshold, self.profile, self.transforms, frozenset(self.include))
+    def options(self, own_cutoff: float | None = None) -> MatchOptions:
+        """With the cutoff of the profile that it names, where that is none of the product's."""
+        threshold = own_cutoff if self.threshold is None else self.threshold
+        profile = Profile.GENERAL if threshold is not None else Profile(self.profile)
+        return MatchOptions(threshold, profile, self.transforms, frozenset(self.include))
 
 
 class MatchRequest(MatchOptionFields, kw_only=True):
@@ -131,7 +139,7 @@ class SoundBody(msgspec.Struct, kw_only=True):
 
 
 class MatchBody(msgspec.Struct, kw_only=True):
-    """The envelope: six fields, and those that `include` asked for (null where there is nothing to say)."""
+    """The envelope: six fields, those that `include` asked for (null where there is nothing to say), and the lane that `policy` gave."""
 
     match: bool
     confidence: Literal["none", "low", "medium", "high"]
@@ -144,6 +152,7 @@ class MatchBody(msgspec.Struct, kw_only=True):
     coverage: CoverageBody | UnsetType = UNSET
     hashes: HashesBody | UnsetType = UNSET
     audio: SoundBody | UnsetType | None = UNSET
+    lane: str | UnsetType = UNSET
 
 
 class FailureDetail(msgspec.Struct, kw_only=True):
@@ -315,7 +324,13 @@ def _refuse_doubles(body: bytes | str) -> None:
 
 
 def match_body(
-    result: MatchResult, include: list[Include], *, has_label_none: bool, sound: MatchResult | MeshError | None = None, request_id: str = ""
+    result: MatchResult,
+    include: list[Include],
+    *,
+    has_label_none: bool,
+    sound: MatchResult | MeshError | None = None,
+    request_id: str = "",
+    lane: str | None = None,
 ) -> MatchBody:
     """The envelope of a result; `sound` is what was found out about the sound tracks, where they were asked about."""
     body = MatchBody(
@@ -325,6 +340,7 @@ def match_body(
         processing_time_ms=result.processing_time_ms,
         media_type=result.media_type.value,
         matched_segments=[msgspec.convert(segment, SegmentBody, from_attributes=True) for segment in result.matched_segments],
+        lane=lane or UNSET,
     )
     if Include.REGIONS in include:
         body.regions = [msgspec.convert(region, RegionBody, from_attributes=True) for region in result.regions]

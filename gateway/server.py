@@ -14,6 +14,7 @@ from aiohttp import web
 
 from gateway import (
     bulk_handlers,
+    decision_handlers,
     demo,
     docs,
     handlers,
@@ -22,11 +23,13 @@ from gateway import (
     openapi,
     pair_handlers,
     playground,
+    threshold_handlers,
     upload_handlers,
     usage_handlers,
 )
 from gateway.access import Access
 from gateway.admission import Admission, DemoRates
+from gateway.analyst import Analyst
 from gateway.client_address import ClientAddresses
 from gateway.clients import Mesh
 from gateway.connection import Connection
@@ -41,6 +44,7 @@ from gateway.rate_limits import Rate, RateLimits
 from gateway.routes import ADMISSION, SETTINGS, Route, add_routes
 from gateway.schemas import MAX_BODY_BYTES
 from gateway.settings import Settings
+from gateway.threshold_handlers import ANALYST
 from gateway.usage_handlers import USAGE
 from mesh.server import serve_metrics, start_process, until_told_to_stop
 from mesh.settings import InvalidSettings, exit_on_invalid
@@ -58,6 +62,8 @@ ROUTES: Final[tuple[Route, ...]] = (
     *upload_handlers.ROUTES,
     *hash_handlers.ROUTES,
     *usage_handlers.ROUTES,
+    *threshold_handlers.ROUTES,
+    *decision_handlers.ROUTES,
     *docs.ROUTES,
     *playground.ROUTES,
 )
@@ -67,6 +73,7 @@ def build(settings: Settings) -> web.Application:
     app = web.Application(middlewares=[watch], client_max_size=MAX_BODY_BYTES)
     app[SETTINGS] = settings
     app[LEAVING] = asyncio.Event()
+    app[ANALYST] = Analyst()
     rates, addresses = _limits(settings)
     app.cleanup_ctx.append(partial(_open_mesh, rates=rates, addresses=addresses, marketplace=_marketplace(settings)))
     app[PLAYGROUND] = Playground.read()

@@ -23,7 +23,8 @@ _FIRST_PROJECT: Final = "default"
 _FIRST_PLAN: Final = "unlimited"
 """Whose machine it is decides itself."""
 _DEFAULT: Final = "default"
-_SETTINGS: Final = ("store_media", "media_days", "image_threshold", "audio_threshold", "video_threshold", "strong_coverage")
+_SWITCHES: Final = ("store_media", "decision_log")
+_NUMBERS: Final = ("media_days", "image_threshold", "audio_threshold", "video_threshold", "strong_coverage", "decision_days")
 
 Command = Callable[[Any, argparse.Namespace], Awaitable[None]]
 
@@ -73,7 +74,7 @@ async def _settings(stub: Any, options: argparse.Namespace) -> None:
     """Those that are named are set, `default` unsets one; all of them are printed."""
     projects = (await client.ask(stub.ListProjects, index_pb2.ListProjectsRequest())).projects
     settings = next((project.settings for project in projects if project.id == options.project), index_pb2.ProjectSettings())
-    changed = {name: value for name in _SETTINGS if (value := getattr(options, name)) is not None}
+    changed = {name: value for name in (*_SWITCHES, *_NUMBERS) if (value := getattr(options, name)) is not None}
     for name, value in changed.items():
         settings.ClearField(name)
         if value != _DEFAULT:
@@ -81,8 +82,9 @@ async def _settings(stub: Any, options: argparse.Namespace) -> None:
     if changed:
         request = index_pb2.UpdateProjectRequest(project_id=options.project, settings=settings)
         settings = (await client.ask(stub.UpdateProject, request)).project.settings
-    print(f"store-media {'on' if settings.store_media else 'off'}")
-    for name in _SETTINGS[1:]:
+    for name in _SWITCHES:
+        print(f"{name.replace('_', '-')} {'on' if getattr(settings, name) else 'off'}")
+    for name in _NUMBERS:
         value = f"{getattr(settings, name):g}" if settings.HasField(name) else _DEFAULT
         print(f"{name.replace('_', '-')} {value}")
 
@@ -144,6 +146,8 @@ def _parser() -> argparse.ArgumentParser:
     for medium in ("image", "audio", "video"):
         settings.add_argument(f"--{medium}-threshold", type=_number(float), help="the score from which on an asset is a hit, or default")
     settings.add_argument("--strong-coverage", type=_number(float), help="of a film, for a strong hit, or default")
+    settings.add_argument("--decision-log", type=_switch, help="on or off: what pairs and searches with its keys were answered is kept")
+    settings.add_argument("--decision-days", type=_number(int), help="how long; default: for good")
     add("keys", _keys, "list a project's keys")
     key = add("create-key", _create_key, "make a key and print it, this once")
     key.add_argument("name")

@@ -23,7 +23,16 @@ KEY: Final = re.compile(rf"{PREFIX}([0-9A-Za-z]{{{_ID_LENGTH}}})[0-9A-Za-z]{{{_S
 """What a scanner for leaked secrets looks for."""
 
 MEDIA_SCOPES: Final = tuple(f"{medium}:{action}" for medium in ("image", "audio", "video") for action in ("index", "search"))
-SCOPES: Final = (*MEDIA_SCOPES, "assets:read", "assets:delete", "jobs:read", "usage:read")
+SCOPES: Final = (
+    *MEDIA_SCOPES,
+    "assets:read",
+    "assets:delete",
+    "jobs:read",
+    "usage:read",
+    "thresholds:read",
+    "thresholds:write",
+    "decisions:read",
+)
 """Every grant that a key can carry."""
 
 

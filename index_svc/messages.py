@@ -37,7 +37,7 @@ from mesh.media import MediaType
 from mesh.wire import media_type_from_proto, media_type_to_proto, result_to_proto
 from protos import index_pb2, media_pb2
 
-MAX_MEDIA_DAYS: Final = 36_525
+MAX_DAYS: Final = 36_525
 _ON_DUPLICATE = {getattr(index_pb2, f"ON_DUPLICATE_{word.name}"): word for word in OnDuplicate}
 _HASH_KIND: dict[int, HashKind] = {getattr(index_pb2, f"HASH_KIND_{kind.name}"): kind for kind in HashKind}
 _KIND = {kind: getattr(index_pb2, f"JOB_KIND_{kind.name}") for kind in JobKind}
@@ -129,7 +129,7 @@ def row_to_proto(row: JobRow) -> index_pb2.JobRow:
 
 
 def hit_to_proto(hit: Hit) -> index_pb2.Hit:
-    return index_pb2.Hit(asset=asset_to_proto(hit.asset), result=result_to_proto(hit.result), is_strong=hit.is_strong)
+    return index_pb2.Hit(asset=asset_to_proto(hit.asset), result=result_to_proto(hit.result), is_strong=hit.is_strong, lane=hit.lane)
 
 
 def draft_from_proto(request: index_pb2.IndexAssetRequest, media_type: MediaType) -> AssetDraft:
@@ -163,6 +163,8 @@ def query_from_proto(request: index_pb2.SearchRequest, media_type: MediaType) ->
             metadata=checked_object(request.filter, "filter"),
             without=asset if request.exclude_self else None,
         ),
+        profile=request.profile,
+        policy=request.policy,
     )
 
 
@@ -200,10 +202,12 @@ def settings_from_proto(message: index_pb2.ProjectSettings) -> ProjectSettings:
         scores[name] = getattr(message, name) if message.HasField(name) else None
         if not 0.0 <= (scores[name] or 0.0) <= 1.0:
             raise InvalidRequest(f"{name} must be from 0 to 1", field=name)
-    days = message.media_days if message.HasField("media_days") else None
-    if days is not None and not 1 <= days <= MAX_MEDIA_DAYS:
-        raise InvalidRequest(f"media_days must be from 1 to {MAX_MEDIA_DAYS}", field="media_days")
-    return ProjectSettings(store_media=message.store_media, media_days=days, **scores)
+    days: dict[str, int | None] = {}
+    for name in ("media_days", "decision_days"):
+        days[name] = getattr(message, name) if message.HasField(name) else None
+        if message.HasField(name) and not 1 <= getattr(message, name) <= MAX_DAYS:
+            raise InvalidRequest(f"{name} must be from 1 to {MAX_DAYS}", field=name)
+    return ProjectSettings(store_media=message.store_media, decision_log=message.decision_log, **days, **scores)
 
 
 def settings_to_proto(settings: ProjectSettings) -> index_pb2.ProjectSettings:

@@ -34,6 +34,14 @@ class Query:
     limit: int = 0
     offset: int = 0
     narrowing: Narrowing = field(default_factory=Narrowing)
+    profile: str = ""
+    policy: str = ""
+
+    @property
+    def endpoint(self) -> str:
+        """As the public route is named."""
+        by = "asset" if self.asset else "hash" if self.hash else self.source.field if self.source else "url"
+        return f"search_{self.media_type}_by_{'upload' if by == 'file' else by}"
 
 
 @dataclass(frozen=True, slots=True)

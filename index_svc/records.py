@@ -51,6 +51,8 @@ class ProjectSettings:
     audio_threshold: float | None = None
     video_threshold: float | None = None
     strong_coverage: float | None = None
+    decision_log: bool = False
+    decision_days: int | None = None
 
     def threshold(self, medium: MediaType) -> float | None:
         """Of searches that name none."""
@@ -92,6 +94,8 @@ class Grant:
     rate_requests: int = 0
     rate_seconds: int = 0
     features: list[str] = field(default_factory=list)
+    # What is decided is to be recorded.
+    logs_decisions: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,3 +312,5 @@ class Hit:
     asset: Asset
     result: MatchResult
     is_strong: bool | None = None
+    # Where the search names a policy.
+    lane: str = ""

@@ -16,6 +16,8 @@ from uuid import UUID
 from prometheus_client import Histogram
 
 from index_svc.access import Access
+from index_svc.decision import Decision
+from index_svc.decision_log import DecisionLog
 from index_svc.hashes import LISTED, HashKind, similarity
 from index_svc.matchers import Matchers
 from index_svc.plans import Quota
@@ -28,8 +30,11 @@ from index_svc.store import access as access_store
 from index_svc.store import hashes as hash_store
 from index_svc.store import postings as store
 from index_svc.store.database import Connection, Database
+from index_svc.thresholds import Thresholds
 from index_svc.ways import Way, ways
 from matching.decision import confidence_label, is_match
+from matching.thresholds.lanes import Policy
+from mesh import call
 from mesh.errors import FingerprintMismatch, InvalidRequest
 from mesh.media import Confidence, Coverage, MatchResult, MediaType
 
@@ -63,17 +68,28 @@ class _Cut:
     default_threshold: float
     strong_coverage: float
     there: frozenset[Kind]
+    is_logged: bool = False
 
 
 class Search:
     def __init__(
-        self, database: Database, access: Access, quotas: Quotas, matchers: Matchers, sources: Sources, max_candidates: int
+        self,
+        database: Database,
+        access: Access,
+        quotas: Quotas,
+        matchers: Matchers,
+        sources: Sources,
+        thresholds: Thresholds,
+        log: DecisionLog,
+        max_candidates: int,
     ) -> None:
         self._database = database
         self._access = access
         self._quotas = quotas
         self._matchers = matchers
         self._queries = Queries(database, matchers, sources)
+        self._thresholds = thresholds
+        self._log = log
         self._max_candidates = max_candidates
 
     async def search(self, project: UUID, query: Query) -> Found:
@@ -84,7 +100,8 @@ class Search:
         async with self._database.transaction() as connection:
             for each in dict.fromkeys([medium, *(way.media_type for way in taken)]):
                 await self._access.require_feature(connection, project, f"{each}:search")
-            cuts = [await self._cut(connection, project, way, query.threshold, query.min_coverage) for way in taken]
+            cuts = [await self._asked_cut(connection, project, way, query) for way in taken]
+            policy = await self._policy(connection, project, query.policy)
         is_downloading = query.source is not None
         async with self._quotas.search(project, is_downloading=is_downloading) as spending:
             with _timed(timings, medium, "fingerprint"):
@@ -94,8 +111,11 @@ class Search:
             hits: list[Hit] = []
             for way, cut in zip(taken, cuts, strict=True):
                 hits += await self._find(project, way, known, query.narrowing, cut, timings)
-        end = query.offset + limit
-        return Found(ranked(hits)[query.offset : end], end if len(hits) > end else None, timings, spending.quotas)
+            end = query.offset + limit
+            page = [_in_lane(hit, policy) for hit in ranked(hits)[query.offset : end]]
+            if any(cut.is_logged for cut in cuts):
+                await self._log.record(project, [_decision(query, _cut_of(page, taken, cuts), known, page, policy)])
+        return Found(page, end if len(hits) > end else None, timings, spending.quotas)
 
     async def find_original(self, project: UUID, medium: MediaType, made: Fingerprint, collection: str, asset: UUID) -> UUID | None:
         """The ready asset of the collection that this one, which is no part of it yet, is a duplicate of."""
@@ -106,6 +126,17 @@ class Search:
         found = ranked(await self._find(project, way, Known({medium: made}, made.hashes), narrowing, cut, {}))
         return found[0].asset.id if found else None
 
+    async def _asked_cut(self, connection: Connection, project: UUID, way: Way, query: Query) -> _Cut:
+        """With the cutoff of the profile that the query names, where it sets no threshold."""
+        threshold = query.threshold
+        if query.profile:
+            cutoff = await self._thresholds.cutoff(connection, project, query.profile, way.through)
+            threshold = cutoff if threshold is None else threshold
+        return await self._cut(connection, project, way, threshold, query.min_coverage)
+
+    async def _policy(self, connection: Connection, project: UUID, name: str) -> Policy | None:
+        return (await self._thresholds.policy(connection, project, name)).policy if name else None
+
     async def _cut(self, connection: Connection, project: UUID, way: Way, threshold: float | None, min_coverage: float) -> _Cut:
         found = await access_store.find_project(connection, project)
         settings = found.settings if found else ProjectSettings()
@@ -113,7 +144,8 @@ class Search:
         default = DEFAULT_THRESHOLDS[way.through] if own is None else own
         strong_coverage = STRONG_COVERAGE if settings.strong_coverage is None else settings.strong_coverage
         there = await hash_store.kinds_there(connection, project, way.media_type) if way.has_hashes else set()
-        return _Cut(_checked_threshold(threshold, default), min_coverage, default, strong_coverage, frozenset(there))
+        cutoff = _checked_threshold(threshold, default)
+        return _Cut(cutoff, min_coverage, default, strong_coverage, frozenset(there), settings.decision_log)
 
     async def _find(self, project: UUID, way: Way, known: Known, narrowing: Narrowing, cut: _Cut, timings: dict[str, float]) -> list[Hit]:
         """By its fingerprint among assets that have one of its kind, and by its hashes among all others of its own medium."""
@@ -196,6 +228,39 @@ def _checked_threshold(threshold: float | None, default: float) -> float:
     if not 0.0 <= threshold <= 1.0:
         raise InvalidRequest("threshold must be from 0 to 1", field="threshold")
     return threshold
+
+
+def _in_lane(hit: Hit, policy: Policy | None) -> Hit:
+    return hit if policy is None else replace(hit, lane=policy.lane(hit.result.similarity_score))
+
+
+def _cut_of(page: list[Hit], taken: list[Way], cuts: list[_Cut]) -> _Cut:
+    """What decided about the best hit; of nothing, what would have about the query's own medium."""
+    through = page[0].result.media_type if page else taken[0].through
+    return next((cut for way, cut in zip(taken, cuts, strict=True) if way.through is through), cuts[0])
+
+
+def _decision(query: Query, cut: _Cut, known: Known, page: list[Hit], policy: Policy | None) -> Decision:
+    """What the page says, for the log; its best hit speaks for it."""
+    best = page[0].result if page else None
+    made = known.fingerprints.get(best.media_type if best else query.media_type)
+    return Decision(
+        request_id=call.request_id(),
+        endpoint=query.endpoint,
+        media_type=query.media_type,
+        score=best.similarity_score if best else None,
+        confidence=best.confidence if best else Confidence.NONE,
+        is_match=best is not None,
+        threshold=cut.threshold,
+        profile=query.profile if query.threshold is None else "",
+        policy=query.policy,
+        lane=policy.lane(best.similarity_score if best else None) if policy else "",
+        source_sha256=made.sha256 if made else known.hashes.get("sha256", ""),
+        source_pdq=known.hashes.get("pdq", ""),
+        algorithm=made.algorithm if made else "",
+        version=made.version if made else 0,
+        hits=tuple((hit.asset.id, hit.result.similarity_score) for hit in page),
+    )
 
 
 def _result(medium: MediaType, score: float) -> MatchResult:

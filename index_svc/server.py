@@ -11,6 +11,7 @@ from index_svc.archive import warm_up
 from index_svc.bulk import Bulk
 from index_svc.bulk_door import BulkDoor
 from index_svc.bulk_reader import BulkReader
+from index_svc.decision_log import DecisionLog
 from index_svc.embedded import EmbeddedPostgres, OthersPostgres
 from index_svc.figures import Figures
 from index_svc.hash_list_door import HashListDoor
@@ -39,6 +40,8 @@ from index_svc.search import Search
 from index_svc.settings import Settings
 from index_svc.sources import Sources
 from index_svc.store.database import Database
+from index_svc.threshold_server import DecisionServicer, ThresholdServicer
+from index_svc.thresholds import Thresholds
 from index_svc.upload_door import UploadDoor
 from index_svc.uploads import Uploads
 from index_svc.usage_server import UsageServicer
@@ -46,7 +49,16 @@ from mesh.fetching import FetcherClient
 from mesh.server import Service
 from mesh.wire import media_type_from_proto
 from mesh.workers import WorkerPool
-from protos import index_pb2, index_pb2_grpc, usage_pb2, usage_pb2_grpc
+from protos import (
+    decisions_pb2,
+    decisions_pb2_grpc,
+    index_pb2,
+    index_pb2_grpc,
+    thresholds_pb2,
+    thresholds_pb2_grpc,
+    usage_pb2,
+    usage_pb2_grpc,
+)
 
 UNPACKER_MEMORY_BYTES: Final = 256 * 1024 * 1024
 
@@ -65,7 +77,8 @@ def build(settings: Settings) -> Service:
     access = Access(database, settings.index_key_secret)
     held = HeldMedia(settings.index_max_held_bytes)
     sources = Sources(settings, held)
-    search = Search(database, access, quotas, matchers, sources, settings.index_max_candidates)
+    thresholds, log = Thresholds(database, access), DecisionLog(database)
+    search = Search(database, access, quotas, matchers, sources, thresholds, log, settings.index_max_candidates)
     jobs = Jobs(
         database, matchers, sources, quotas, search, settings.index_jobs, settings.index_job_attempts, with_hashes=settings.index_hashes
     )
@@ -98,6 +111,8 @@ def build(settings: Settings) -> Service:
     def add_to_server(server: Any) -> None:
         index_pb2_grpc.add_IndexServiceServicer_to_server(servicer, server)
         usage_pb2_grpc.add_UsageServiceServicer_to_server(usage, server)
+        thresholds_pb2_grpc.add_ThresholdServiceServicer_to_server(ThresholdServicer(thresholds), server)
+        decisions_pb2_grpc.add_DecisionServiceServicer_to_server(DecisionServicer(log), server)
 
     return Service(
         name="index",
@@ -105,10 +120,15 @@ def build(settings: Settings) -> Service:
         listen=settings.index_listen or settings.index_address,
         metrics_port=settings.index_metrics_port,
         add_to_server=add_to_server,
-        also_serves=(usage_pb2.DESCRIPTOR.services_by_name["UsageService"].full_name,),
+        also_serves=(
+            usage_pb2.DESCRIPTOR.services_by_name["UsageService"].full_name,
+            thresholds_pb2.DESCRIPTOR.services_by_name["ThresholdService"].full_name,
+            decisions_pb2.DESCRIPTOR.services_by_name["DecisionService"].full_name,
+        ),
         resources=(
             *resources,
             database,
+            log,
             matchers,
             sources,
             jobs,
@@ -143,6 +163,7 @@ class IndexServicer(UploadDoor, HashListDoor, BulkDoor, RenewalDoor):
             rate_requests=grant.rate_requests,
             rate_seconds=grant.rate_seconds,
             features=grant.features,
+            logs_decisions=grant.logs_decisions,
         )
 
     async def CreateProject(self, request: index_pb2.CreateProjectRequest, context: Any) -> index_pb2.CreateProjectResponse:  # noqa: N802

@@ -19,7 +19,19 @@ from mesh import call
 from mesh.errors import FingerprintMismatch, Internal, InvalidRequest, MeshError, Overloaded, UnsupportedMedia
 from mesh.fetching import FetcherClient
 from mesh.fingerprint_cache import FingerprintCache
-from mesh.media import DETAIL, OUTLINE, Comparison, Confidence, Fingerprint, Include, MatchOptions, MatchResult, MediaType, Segment
+from mesh.media import (
+    DETAIL,
+    OUTLINE,
+    Comparison,
+    Confidence,
+    Fingerprint,
+    Include,
+    MatchOptions,
+    MatchResult,
+    MediaType,
+    Provenance,
+    Segment,
+)
 from mesh.media_file import MediaFile
 from mesh.workers import WorkerPool
 
@@ -108,7 +120,8 @@ class Matcher:
                 hashes = await _both(self._hashes("source_url", source), self._hashes("target_url", target))
             timings = {stage: max(side.spent_ms.get(stage, 0.0) for side in (source, target)) for stage in (*STAGES, "processing")}
             processing_ms = timings.pop("processing") + compare_ms
-            return self._result(comparison, options, hashes, processing_ms, timings | {"compare": compare_ms})
+            made = self._provenance(source.fingerprint, target.fingerprint)
+            return self._result(comparison, options, hashes, processing_ms, timings | {"compare": compare_ms}, made)
 
     async def fetch(self, url: str) -> MediaFile:
         return await self._fetcher.fetch(url)
@@ -146,7 +159,8 @@ class Matcher:
         comparison = await self._compare(query, reference, options)
         spent_ms = _milliseconds_since(started)
         hashes = (query.hashes, reference.hashes) if Include.HASHES in options.include else None
-        return self._result(comparison, options, hashes, spent_ms, {"compare": spent_ms})
+        made = self._provenance(query, reference)
+        return self._result(comparison, options, hashes, spent_ms, {"compare": spent_ms}, made)
 
     @contextmanager
     def admission(self) -> Iterator[None]:
@@ -218,6 +232,7 @@ class Matcher:
         hashes: tuple[dict[str, str], dict[str, str]] | None,
         processing_ms: float,
         timings: dict[str, float],
+        provenance: Provenance,
     ) -> MatchResult:
         if comparison is None:
             raise InvalidRequest("this pair cannot be settled by outlines: send fingerprints with all their layers")
@@ -240,7 +255,11 @@ class Matcher:
             coverage=comparison.coverage if Include.COVERAGE in include else None,
             hashes=hashes,
             timings=timings,
+            provenance=provenance,
         )
+
+    def _provenance(self, source: Fingerprint, target: Fingerprint) -> Provenance:
+        return Provenance(self._room.algorithm, self._room.version, source.hashes, target.hashes)
 
 
 def published_score(score: float) -> float:

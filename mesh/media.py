@@ -143,6 +143,16 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
+class Provenance:
+    """What was compared: the kind of both fingerprints, and the hashes that each carries anyway."""
+
+    algorithm: str
+    version: int
+    source: dict[str, str]
+    target: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class MatchResult:
     """The envelope that every medium answers with."""
 
@@ -158,3 +168,4 @@ class MatchResult:
     coverage: Coverage | None = None
     hashes: tuple[dict[str, str], dict[str, str]] | None = None
     timings: dict[str, float] = field(default_factory=dict)
+    provenance: Provenance | None = None

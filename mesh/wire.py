@@ -16,6 +16,7 @@ from mesh.media import (
     MatchResult,
     MediaType,
     Profile,
+    Provenance,
     Region,
     Segment,
     SoundTransform,
@@ -53,6 +54,14 @@ def media_type_to_proto(media_type: MediaType) -> Any:
 
 def media_type_from_proto(number: int) -> MediaType:
     return _word(_MEDIA_TYPE, number, "media_type")
+
+
+def confidence_to_proto(confidence: Confidence) -> Any:
+    return _CONFIDENCE[confidence]
+
+
+def confidence_from_proto(number: int) -> Confidence:
+    return _word(_CONFIDENCE, number, "confidence")
 
 
 def fingerprint_to_proto(fingerprint: Fingerprint) -> media_pb2.Fingerprint:
@@ -125,6 +134,9 @@ def result_to_proto(result: MatchResult) -> media_pb2.MatchResult:
         message.coverage.CopyFrom(media_pb2.Coverage(source=result.coverage.source, target=result.coverage.target))
     if result.hashes is not None:
         message.hashes.CopyFrom(media_pb2.Hashes(source=result.hashes[0], target=result.hashes[1]))
+    if (made := result.provenance) is not None:
+        hashes = media_pb2.Hashes(source=made.source, target=made.target)
+        message.provenance.CopyFrom(media_pb2.Provenance(algorithm=made.algorithm, version=made.version, hashes=hashes))
     return message
 
 
@@ -148,6 +160,7 @@ def result_from_proto(message: media_pb2.MatchResult) -> MatchResult:
         coverage=Coverage(message.coverage.source, message.coverage.target) if message.HasField("coverage") else None,
         hashes=(dict(message.hashes.source), dict(message.hashes.target)) if message.HasField("hashes") else None,
         timings={timing.stage: timing.milliseconds for timing in message.timings},
+        provenance=_provenance_from_proto(message.provenance) if message.HasField("provenance") else None,
     )
 
 
@@ -159,6 +172,10 @@ def _segment_to_proto(segment: Segment) -> media_pb2.Segment:
         target_end=segment.target_end,
         score=segment.score,
     )
+
+
+def _provenance_from_proto(message: media_pb2.Provenance) -> Provenance:
+    return Provenance(message.algorithm, message.version, dict(message.hashes.source), dict(message.hashes.target))
 
 
 def _box_to_proto(box: Box) -> media_pb2.Box:

@@ -32,6 +32,7 @@ def new_project(mesh: RunningMesh, *scopes: str) -> Project:
 ALL_SCOPES = (
     *("image:index", "image:search", "audio:index", "audio:search", "video:index", "video:search"),
     *("assets:read", "assets:delete", "jobs:read", "usage:read"),
+    *("thresholds:read", "thresholds:write", "decisions:read"),
 )
 
 

@@ -79,7 +79,7 @@ async def list_keys(connection: Connection, project: UUID) -> list[Key]:
 async def find_valid_key(connection: Connection, identity: str) -> tuple[bytes, Grant] | None:
     """The key's digest and what it allows, where it is neither revoked nor past its time."""
     found = await connection.execute(
-        "SELECT keys.digest, keys.project, keys.scopes, plans.features,"
+        "SELECT keys.digest, keys.project, keys.scopes, plans.features, projects.decision_log,"
         " coalesce(keys.requests_per_second, plans.requests_per_second, 0) AS rate,"
         " CASE WHEN keys.requests_per_second IS NULL THEN plans.burst_seconds ELSE keys.burst_seconds END AS seconds"
         " FROM keys JOIN projects ON projects.id = keys.project JOIN plans ON plans.name = projects.plan"
@@ -89,7 +89,8 @@ async def find_valid_key(connection: Connection, identity: str) -> tuple[bytes, 
     row = await found.fetchone()
     if row is None:
         return None
-    return row["digest"], Grant(row["project"], identity, row["scopes"], row["rate"] * row["seconds"], row["seconds"], row["features"])
+    rate = row["rate"] * row["seconds"], row["seconds"]
+    return row["digest"], Grant(row["project"], identity, row["scopes"], *rate, row["features"], row["decision_log"])
 
 
 async def touch_key(connection: Connection, identity: str) -> None:

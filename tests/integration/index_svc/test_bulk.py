@@ -14,6 +14,7 @@ import pytest
 from index_svc.access import Access
 from index_svc.bulk import Bulk
 from index_svc.bulk_reader import BulkReader
+from index_svc.decision_log import DecisionLog
 from index_svc.held_media import HeldMedia
 from index_svc.index import Index
 from index_svc.jobs import Jobs
@@ -26,6 +27,7 @@ from index_svc.sources import Sources
 from index_svc.store import assets
 from index_svc.store import media as media_store
 from index_svc.store.database import Database
+from index_svc.thresholds import Thresholds
 from mesh.errors import Conflict, InsufficientScope, InvalidRequest, NotFound, RequestTooLarge
 from mesh.fetching import FetcherClient
 from mesh.media import MediaType
@@ -87,7 +89,8 @@ async def desk(database: Database, access: Access) -> AsyncIterator[Desk]:
     matchers = Matchers(settings)
     quotas = Quotas(database)
     sources = Sources(settings, HeldMedia(1 << 20))
-    jobs = Jobs(database, matchers, sources, quotas, Search(database, access, quotas, matchers, sources, 10), 0, 3)
+    search = Search(database, access, quotas, matchers, sources, Thresholds(database, access), DecisionLog(database), 10)
+    jobs = Jobs(database, matchers, sources, quotas, search, 0, 3)
     index = Index(database, access, quotas, jobs)
     pool = WorkerPool("archive", workers=1, max_waiting=1, memory_bytes=1 << 28, warm_up=lambda: None)
     reader = BulkReader(

@@ -90,7 +90,7 @@ def test_every_example_of_a_request_is_understood(route: Route) -> None:
 
 @every_route
 def test_every_answer_has_an_example(route: Route) -> None:
-    is_page = route.path == "/" or route.path.startswith(("/openapi.json", "/docs", "/playground/"))
+    is_page = route.path in ("/", "/studio") or route.path.startswith(("/openapi.json", "/docs", "/playground/"))
     assert route.answer is None or route.example_answer is not None or is_page
 
 

@@ -1,0 +1,101 @@
+"""Between profiles, policies, decisions and protobuf: one function a direction and message."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from index_svc.decision import Decision, DecisionFilter
+from index_svc.messages import moment
+from index_svc.profile import NamedPolicy, ThresholdProfile
+from index_svc.texts import checked_text
+from matching.thresholds.lanes import Policy
+from mesh.errors import InvalidRequest
+from mesh.media import MediaType
+from mesh.wire import confidence_from_proto, confidence_to_proto, media_type_from_proto, media_type_to_proto
+from protos import decisions_pb2, thresholds_pb2
+
+_HASH: Final = re.compile(r"([0-9a-f]{64})?", re.ASCII)
+_HASHES: Final = ("source_sha256", "target_sha256", "source_pdq", "target_pdq")
+_TEXTS: Final = ("request_id", "endpoint", "profile", "policy", "lane", "algorithm")
+_MAX_TEXT: Final = 64
+
+
+def profile_to_proto(profile: ThresholdProfile) -> thresholds_pb2.ThresholdProfile:
+    return thresholds_pb2.ThresholdProfile(
+        name=profile.name,
+        note=profile.note,
+        updated_at=profile.updated_at.timestamp() if profile.updated_at else 0.0,
+        **{medium.value: cutoff for medium, cutoff in profile.cutoffs.items()},
+    )
+
+
+def profile_from_proto(message: thresholds_pb2.ThresholdProfile) -> ThresholdProfile:
+    cutoffs = {medium: getattr(message, medium) for medium in MediaType if message.HasField(medium.value)}
+    return ThresholdProfile(message.name, cutoffs, message.note)
+
+
+def policy_to_proto(kept: NamedPolicy) -> thresholds_pb2.Policy:
+    return thresholds_pb2.Policy(
+        name=kept.name,
+        lanes=[thresholds_pb2.Lane(name=name, min_score=floor) for name, floor in kept.policy.lanes],
+        otherwise=kept.policy.otherwise,
+        note=kept.note,
+        updated_at=kept.updated_at.timestamp() if kept.updated_at else 0.0,
+    )
+
+
+def policy_from_proto(message: thresholds_pb2.Policy) -> NamedPolicy:
+    lanes = {lane.name: lane.min_score for lane in message.lanes}
+    if len(lanes) < len(message.lanes):
+        raise InvalidRequest("a lane is there twice", field="lanes")
+    try:
+        policy = Policy.of(lanes, message.otherwise)
+    except ValueError as problem:
+        raise InvalidRequest(str(problem), field="lanes") from problem
+    return NamedPolicy(message.name, policy, message.note)
+
+
+def decision_to_proto(decision: Decision) -> decisions_pb2.Decision:
+    return decisions_pb2.Decision(
+        number=decision.number,
+        at=decision.at.timestamp() if decision.at else 0.0,
+        media_type=media_type_to_proto(decision.media_type),
+        score=decision.score,
+        confidence=confidence_to_proto(decision.confidence),
+        is_match=decision.is_match,
+        threshold=decision.threshold,
+        version=decision.version,
+        hits=[decisions_pb2.DecidedHit(asset_id=str(asset), score=score) for asset, score in decision.hits or ()],
+        **{name: getattr(decision, name) for name in (*_TEXTS, *_HASHES)},
+    )
+
+
+def decision_from_proto(message: decisions_pb2.Decision) -> Decision:
+    """A pair; searches are written where they are made."""
+    for name in _HASHES:
+        if not _HASH.fullmatch(getattr(message, name)):
+            raise InvalidRequest(f"{name} has 64 hexadecimal digits", field=name)
+    texts: dict[str, Any] = {name: checked_text(getattr(message, name), name, max_characters=_MAX_TEXT) for name in _TEXTS}
+    return Decision(
+        media_type=media_type_from_proto(message.media_type),
+        score=message.score if message.HasField("score") else None,
+        confidence=confidence_from_proto(message.confidence),
+        is_match=message.is_match,
+        threshold=message.threshold,
+        version=message.version,
+        **texts,
+        **{name: getattr(message, name) for name in _HASHES},
+    )
+
+
+def filter_from_proto(message: decisions_pb2.DecisionFilter) -> DecisionFilter:
+    texts = ("endpoint", "policy", "lane", "request_id")
+    return DecisionFilter(
+        since=moment(message.since, "since") if message.HasField("since") else None,
+        until=moment(message.until, "until") if message.HasField("until") else None,
+        media_type=media_type_from_proto(message.media_type) if message.media_type else None,
+        is_match=message.is_match if message.HasField("is_match") else None,
+        min_score=message.min_score if message.HasField("min_score") else None,
+        **{name: checked_text(getattr(message, name), name, max_characters=_MAX_TEXT) for name in texts},
+    )
