@@ -17,7 +17,7 @@ from mesh.errors import NotFound
 
 STATIC: Final = Path(__file__).parent / "static" / "playground"
 _TYPES: Final = {".js": "text/javascript", ".css": "text/css"}
-_PAGE: Final = "index.html"
+_PAGES: Final = ("index.html", "studio.html")
 _STYLE: Final = "playground.css"
 
 # blob: is what a dropped file is shown from. A picture that is only a URL stays unseen: its host would learn who looks, and the page is to
@@ -43,14 +43,14 @@ class Playground:
     """What is served, read once."""
 
     version: str
-    page: str
+    pages: dict[str, str]
     assets: dict[str, bytes]
 
     @classmethod
     def read(cls) -> Self:
         files = {path.name: path.read_bytes() for path in sorted(STATIC.iterdir()) if path.suffix in _TYPES}
         named = b"".join(name.encode() + b"\0" + content + b"\0" for name, content in files.items())
-        return cls(hashlib.sha256(named).hexdigest()[:16], (STATIC / _PAGE).read_text(), files)
+        return cls(hashlib.sha256(named).hexdigest()[:16], {name: (STATIC / name).read_text() for name in _PAGES}, files)
 
 
 PLAYGROUND: Final = web.AppKey("playground", Playground)
@@ -58,6 +58,15 @@ PLAYGROUND: Final = web.AppKey("playground", Playground)
 
 async def page(request: web.Request) -> web.Response:
     """GET /"""
+    return _page(request, "index.html")
+
+
+async def studio(request: web.Request) -> web.Response:
+    """GET /studio"""
+    return _page(request, "studio.html")
+
+
+def _page(request: web.Request, name: str) -> web.Response:
     playground, settings = request.app[PLAYGROUND], request.app[SETTINGS]
     has_hosts = request.query.get("previews") == "on"
     facts = {
@@ -67,9 +76,9 @@ async def page(request: web.Request) -> web.Response:
         "{previews}": "on" if has_hosts else "off",
         "{uploads}": "on" if "search_image_by_upload" in request.app.router else "off",
     }
-    html = playground.page
-    for name, value in facts.items():
-        html = html.replace(name, value)
+    html = playground.pages[name]
+    for place, value in facts.items():
+        html = html.replace(place, value)
     policy = _POLICY.format(hosts=_ANY_HOST if has_hosts else "")
     headers = {"Content-Security-Policy": policy, "Cache-Control": "no-cache", **_HEADERS}
     return _answer(request, html.encode(), "text/html", headers)
@@ -113,6 +122,17 @@ ROUTES: Final = (
         handler=page,
         summary="A page to try pairs and searches on",
         description="Served where PLAYGROUND is on. It holds nothing of its own: it calls the routes below with what is dropped on it.",
+        key=Key.NEVER,
+        answer=str,
+        answer_type="text/html",
+    ),
+    Route(
+        name="studio",
+        method="GET",
+        path="/studio",
+        handler=studio,
+        summary="A page that says where a match begins, by scores of your own",
+        description="Served where PLAYGROUND is on; it calls POST /thresholds/analyse with what it is given.",
         key=Key.NEVER,
         answer=str,
         answer_type="text/html",

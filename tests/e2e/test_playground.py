@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
-import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import numpy as np
 import pytest
@@ -25,66 +23,31 @@ from tests.running_mesh import RunningMesh
 
 pytest.importorskip("playwright.sync_api", reason="the browser tests need playwright from the group dev")
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, FilePayload, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, FilePayload, Locator, Page, expect
 
-CHROMIUM: Final = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+from tests.browser import CHROMIUM, DESK, NARROW, PHONE, Visit, payload, running_browser, visits
+
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="the browser tests need a Chromium: apt-get install chromium")
 
 MAX_TRANSFER_BYTES: Final = 400_000
 ANSWERED_MS: Final = 60_000
-PHONE: Final = {"width": 390, "height": 844}
-NARROW: Final = {"width": 320, "height": 640}
-DESK: Final = {"width": 1180, "height": 900}
 
 SCENE: Final = Image.fromarray(photo(1))
 PHOTO: Final = encoded(SCENE, "JPEG")
 COPY: Final = encoded(SCENE.transpose(Image.Transpose.FLIP_LEFT_RIGHT).crop((80, 60, 560, 420)), "WEBP")
 OTHER: Final = encoded(photo(2), "JPEG")
 
-Visit = Callable[..., Page]
-
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    # Its own sandbox does not run under root, which is what containers have.
-    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+    with running_browser() as running:
         yield running
-        running.close()
 
 
 @pytest.fixture
 def visit(browser: Browser, mesh: RunningMesh) -> Iterator[Visit]:
-    """Opens the playground. Afterwards: nothing was asked of another host, no script failed, no policy was broken."""
-    reached: list[str] = []
-    complaints: list[str] = []
-    contexts = []
-
-    def heard(kind: str, text: str) -> None:
-        # An answer that is not 2xx is what some tests are about.
-        if kind in ("error", "warning") and "status of" not in text:
-            complaints.append(text)
-
-    def opened(path: str = "/", *, at: RunningMesh = mesh, size: dict[str, int] = DESK, scheme: Any = "light") -> Page:
-        context = browser.new_context(viewport=cast(Any, size), color_scheme=scheme, reduced_motion="reduce")
-        contexts.append(context)
-        context.on("request", lambda request: reached.append(request.url))
-        page = context.new_page()
-        page.on("console", lambda message: heard(message.type, message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        origins.add(f"http://127.0.0.1:{at.port}/")
-        page.goto(f"http://127.0.0.1:{at.port}{path}")
-        ready(page)
-        return page
-
-    origins: set[str] = set()
-    yield opened
-    for context in contexts:
-        context.close()
-    assert not complaints
-    assert reached
-    assert [url for url in reached if not url.startswith(("blob:", "data:", *origins))] == []
+    with visits(browser, mesh, "/", ready) as opened:
+        yield opened
 
 
 def ready(page: Page) -> None:
@@ -94,10 +57,6 @@ def ready(page: Page) -> None:
 
 def drawn(outcome: Locator) -> None:
     expect(outcome.locator(".lines")).not_to_have_attribute("aria-busy", "true", timeout=ANSWERED_MS)
-
-
-def payload(name: str, content: bytes, kind: str) -> FilePayload:
-    return FilePayload(name=name, mimeType=kind, buffer=content)
 
 
 def give(page: Page, medium: str, *files: FilePayload) -> None:

@@ -84,7 +84,7 @@ def test_with_playground_off_there_is_no_page() -> None:
         return {resource.canonical for resource in app.router.resources()}
 
     gone = paths(build(Settings())) - paths(build(Settings(playground=False)))
-    assert gone == {"/", "/playground/{version}/playground.css", "/playground/{version}/{file}"}
+    assert gone == {"/", "/studio", "/playground/{version}/playground.css", "/playground/{version}/{file}"}
 
 
 def test_page_says_whether_a_key_is_asked_for(mesh: RunningMesh) -> None:

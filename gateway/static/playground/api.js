@@ -16,11 +16,15 @@ export async function config() {
   return response.json();
 }
 
-/** Posts an object as JSON, or a form; resolves to {body, timing}. `onUpload` is told which share has gone out. */
-export function post(path, content, { key = "", signal, onUpload = () => {} } = {}) {
+export function post(path, content, options) {
+  return send("POST", path, content, options);
+}
+
+/** Sends an object as JSON, a form, or (with its type) text; resolves to {body, timing}. `onUpload` is told which share has gone out. */
+export function send(method, path, content, { key = "", type = "", signal, onUpload = () => {} } = {}) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
-    request.open("POST", new URL(path, ROOT));
+    request.open(method, new URL(path, ROOT));
     request.responseType = "text";
     if (key) request.setRequestHeader("Authorization", `Bearer ${key}`);
     request.upload.onprogress = (event) => event.lengthComputable && onUpload(event.loaded / event.total);
@@ -33,6 +37,9 @@ export function post(path, content, { key = "", signal, onUpload = () => {} } = 
     request.onabort = () => reject(new DOMException("cancelled", "AbortError"));
     signal?.addEventListener("abort", () => request.abort(), { once: true });
     if (content instanceof FormData) {
+      request.send(content);
+    } else if (type) {
+      request.setRequestHeader("Content-Type", type);
       request.send(content);
     } else {
       request.setRequestHeader("Content-Type", "application/json");
