@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
+from opentelemetry.trace import Span
 from prometheus_client import Counter, Gauge, Histogram
 
 from gateway.access import carries_key
@@ -16,7 +17,7 @@ from gateway.admission import answer_fields
 from gateway.handlers import HEADERS, LEAVING, NotReady, json_response
 from gateway.routes import SETTINGS, Handler
 from gateway.schemas import error_body
-from mesh import call
+from mesh import call, traces
 from mesh.errors import Internal, InvalidRequest, MeshError, MethodNotAllowed, NotFound, RequestTooLarge, Unauthorized
 from mesh.interceptors import SECONDS_BUCKETS
 
@@ -39,6 +40,15 @@ KEY_IN_BROWSER: Final = (
 @web.middleware
 async def watch(request: web.Request, handler: Handler) -> web.StreamResponse:
     """The outermost layer: whatever happens inside, the answer is ours."""
+    resource = request.match_info.route.resource
+    route = resource.canonical if resource else "unknown"
+    with traces.serving(f"{request.method} {route}" if resource else "unknown", request.headers) as span:
+        response = await _answer(request, handler, route, span)
+        span.set_attribute("http.response.status_code", response.status)
+        return response
+
+
+async def _answer(request: web.Request, handler: Handler, route: str, span: Span) -> web.StreamResponse:
     started = time.perf_counter()
     code, error = "ok", None
     try:
@@ -58,8 +68,8 @@ async def watch(request: web.Request, handler: Handler) -> web.StreamResponse:
         _log.warning("an API key came from a browser")
     if request.app[LEAVING].is_set():
         response.force_close()
-    resource = request.match_info.route.resource
-    finish(response, request.method, resource.canonical if resource else "unknown", code, started)
+    traces.end(span, code)
+    finish(response, request.method, route, code, started)
     return response
 
 

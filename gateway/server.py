@@ -46,6 +46,7 @@ from gateway.schemas import MAX_BODY_BYTES
 from gateway.settings import Settings
 from gateway.threshold_handlers import ANALYST
 from gateway.usage_handlers import USAGE
+from mesh import traces
 from mesh.server import serve_metrics, start_process, until_told_to_stop
 from mesh.settings import InvalidSettings, exit_on_invalid
 
@@ -141,6 +142,7 @@ def run() -> None:
 
 
 async def _serve(settings: Settings) -> None:
+    traces.set_up("gateway", settings.otel_exporter_otlp_endpoint)
     runner, server = await start(settings)
     serve_metrics(settings.metrics_host, settings.gateway_metrics_port)
     host, port = server.sockets[0].getsockname()[:2]

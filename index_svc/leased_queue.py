@@ -17,6 +17,7 @@ from procrastinate.jobs import Status
 from procrastinate.retry import BaseRetryStrategy
 
 from index_svc.store.database import Connection, Database
+from mesh import traces
 
 _log = logging.getLogger(__name__)
 
@@ -81,7 +82,8 @@ class LeasedQueue:
         self._running.add(job.id)
         self._workers.add(job.worker_id or 0)
         try:
-            await work(number, job.attempts + 1 >= self._max_attempts)
+            with traces.working(f"job {job.task_name}"):
+                await work(number, job.attempts + 1 >= self._max_attempts)
         finally:
             self._running.discard(job.id)
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 import grpc
 from grpc._cython import cygrpc
 
-from mesh import call
+from mesh import call, traces
 from mesh.errors import DeadlineExceeded
 from mesh.interceptors import from_rpc_error
 from mesh.settings import MeshSettings
@@ -146,7 +146,8 @@ def _time_left() -> float:
 
 
 def _metadata() -> tuple[tuple[str, str], ...]:
-    return ((call.REQUEST_ID_HEADER, call.request_id()),) if call.request_id() else ()
+    identity = ((call.REQUEST_ID_HEADER, call.request_id()),) if call.request_id() else ()
+    return (*identity, *traces.outgoing())
 
 
 @contextmanager

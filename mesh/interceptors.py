@@ -18,7 +18,7 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 from prometheus_client import Counter, Gauge, Histogram
 
-from mesh import call
+from mesh import call, traces
 from mesh.errors import DOMAIN, DeadlineExceeded, Internal, MeshError, Overloaded, from_code
 
 _log = logging.getLogger(__name__)
@@ -108,34 +108,36 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
     @asynccontextmanager
     async def _watch(self, method: str, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[None]:
         """One call from its begin to its end, however it ends."""
+        metadata = dict(context.invocation_metadata() or ())
         started = time.perf_counter()
         self._under_way += 1
         UNDER_WAY.labels(method).inc()
         code, error = "cancelled", None
-        try:
-            async with _coded_errors(context):
-                if self._under_way > self._max_calls:
-                    raise Overloaded()
-                yield
-            code = "ok"
-        except MeshError as problem:
-            code, error = problem.code, problem
-        finally:
-            self._under_way -= 1
-            seconds = time.perf_counter() - started
-            UNDER_WAY.labels(method).dec()
-            CALLS.labels(method, code).inc()
-            SECONDS.labels(method).observe(seconds)
-            _log.info(method, extra={"code": code, "milliseconds": round(seconds * 1000, 1)})
+        with traces.serving(method, metadata) as span:
+            try:
+                async with _coded_errors(context, metadata.get(call.REQUEST_ID_HEADER)):
+                    if self._under_way > self._max_calls:
+                        raise Overloaded()
+                    yield
+                code = "ok"
+            except MeshError as problem:
+                code, error = problem.code, problem
+            finally:
+                self._under_way -= 1
+                seconds = time.perf_counter() - started
+                UNDER_WAY.labels(method).dec()
+                CALLS.labels(method, code).inc()
+                SECONDS.labels(method).observe(seconds)
+                traces.end(span, code)
+                _log.info(method, extra={"code": code, "milliseconds": round(seconds * 1000, 1)})
         if error is not None:
             status = rpc_status.to_status(to_status(error))
             await context.abort(status.code, status.details, (*status.trailing_metadata, _DO_NOT_RETRY))
 
 
 @asynccontextmanager
-async def _coded_errors(context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[None]:
+async def _coded_errors(context: grpc.aio.ServicerContext[Any, Any], identity: str | bytes | None) -> AsyncIterator[None]:
     """The caller's id and deadline in; only MeshErrors and cancellation out."""
-    identity = dict(context.invocation_metadata() or ()).get(call.REQUEST_ID_HEADER)
     call.begin(identity if isinstance(identity, str) else None, context.time_remaining())
     try:
         async with asyncio.timeout(call.remaining_seconds()) as timer:

@@ -8,7 +8,7 @@ import sys
 import time
 from typing import Any
 
-from mesh import call
+from mesh import call, traces
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -35,6 +35,7 @@ class _JsonLines(logging.Formatter):
             "service": self._service,
             "message": record.getMessage(),
             "request_id": call.request_id(),
+            "trace_id": traces.trace_id(),
             **_extra(record),
         }
         if record.exc_info:

@@ -24,7 +24,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from prometheus_client import start_http_server
 
-from mesh import call, log
+from mesh import call, log, traces
 from mesh.client import MAX_MESSAGE_BYTES, resolve_address
 from mesh.interceptors import CallInterceptor
 from mesh.settings import InvalidSettings, MeshSettings, Settings, exit_on_invalid, make_runtime_dir, read_settings, unknown_variables
@@ -97,6 +97,8 @@ async def _serve(settings: MeshSettings, service: Service) -> None:
     async with AsyncExitStack() as stack:
         for resource in service.resources:
             await stack.enter_async_context(resource)
+        # Not before: its threads would be started anew in the child that becomes the embedded database, which has to have one.
+        traces.set_up(service.name, settings.otel_exporter_otlp_endpoint)
         server, health_servicer = await start_server(settings, service)
         probed = await start_health_server(settings, health_servicer) if settings.health_listen else None
         serve_metrics(settings.metrics_host, service.metrics_port)

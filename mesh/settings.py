@@ -38,6 +38,8 @@ class MeshSettings(msgspec.Struct, frozen=True, kw_only=True):
     log_format: Literal["json", "text"] = "json"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     metrics_host: str = "127.0.0.1"
+    # Where traces go, by OTLP over gRPC; empty: nowhere.
+    otel_exporter_otlp_endpoint: str = ""
     # Where health is answered to probes that know no TLS, and nothing else is; empty: only where the service itself listens.
     health_listen: str = ""
     # When told to stop: say so first, so that others look elsewhere, then finish what is under way.

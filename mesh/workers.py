@@ -20,6 +20,7 @@ from typing import Any, Self, TypeVar, TypeVarTuple
 
 from prometheus_client import Counter, Gauge
 
+from mesh import traces
 from mesh.errors import DeadlineExceeded, Internal, MeshError, NotAvailable, Overloaded, UnsupportedMedia
 from mesh.media_file import MediaPath
 from mesh.nursery import Task, Upbringing
@@ -138,6 +139,10 @@ class WorkerPool:
         """`cpu_seconds` is what this task may take of a processor: beyond, its media are to blame. `deadline`, a time of
         time.monotonic(), is the caller's: a busy machine is not. The path of a MediaFile, anywhere in the arguments, can be opened by
         the function."""
+        with traces.working(f"worker {function.__name__}", pool=self.name):
+            return await self._run(function, arguments, cpu_seconds, deadline)
+
+    async def _run(self, function: Callable[..., T], arguments: tuple[Any, ...], cpu_seconds: float, deadline: float | None) -> T:
         if self.running + self.waiting >= self.workers + self.max_waiting:
             raise Overloaded(
                 f"{self.name}: {self.running} tasks are running and {self.waiting} waiting, which is all that fits; try again shortly"

@@ -8,7 +8,6 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -24,7 +23,6 @@ from tests.origin import Origin
 from tests.pictures import encoded, photo
 from tests.recordings import recorded
 from tests.replicas import SERVICES, Ask, Client, Outcome, ReplicatedMesh
-from tests.running_mesh import RunningMesh
 from tests.sounds import RATE, music
 
 RECOVERY_SECONDS = 5.0
@@ -206,8 +204,3 @@ async def roll(mesh: ReplicatedMesh, asks: list[Ask], order: list[tuple[str, int
 
 def failures(outcomes: list[Outcome]) -> list[tuple[float, int, Any]]:
     return [(outcome.moment, outcome.status, outcome.body) for outcome in outcomes if outcome.status != 200][:5]
-
-
-def test_replicas_of_what_listens_on_a_port_are_refused_with_a_reason(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError, match="takes unix sockets"):
-        RunningMesh(tmp_path, REPLICAS="2", IMAGE_ADDRESS="127.0.0.1:50051").__enter__()

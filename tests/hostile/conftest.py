@@ -8,6 +8,7 @@ import cv2
 import pytest
 
 from tests import films
+from tests.collector import Collector
 from tests.hostile import oracle
 from tests.hostile.namespace import Namespace, NoNamespace
 from tests.hostile.world import SEARCH_DOMAIN, ConfinedMesh, Internet, World
@@ -27,11 +28,12 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         namespace = Namespace(folder, SEARCH_DOMAIN).__enter__()
     except NoNamespace as problem:
         pytest.skip(f"no namespaces here, so the unchanged policy cannot be tried: {problem}")
-    with namespace, Internet(namespace, folder) as internet:
+    with namespace, Internet(namespace, folder) as internet, Collector(folder) as collector:
         environment = {
             **{f"{name}_METRICS_PORT": str(port) for name, port in METRICS_PORTS.items()},
             **{name: PROXY for scheme in ("http", "https", "all") for name in (f"{scheme}_proxy", f"{scheme}_PROXY".upper())},
             "no_proxy": "",
+            "OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint,
             "HOME": str(folder),
             "SSL_CERT_FILE": internet.authority_file,
         }
@@ -45,7 +47,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             assert mesh.match(photo_url, copy_url).status == 200
             assert mesh.match(sound_url, sound_url, "audio").status == 200
             assert mesh.match(film_url, film_url, "video").status == 200
-            yield World(namespace, internet, mesh, photo_url, copy_url, sound_url, film_url)
+            yield World(namespace, internet, mesh, collector, photo_url, copy_url, sound_url, film_url)
         assert all(map(oracle.is_public_text, internet.dialled))
         surprises = [line for line in mesh.log.splitlines() if '"level": "error"' in line or "Traceback" in line]
         # What uvloop itself says, now and then, of a TLS connection that is given up while it is made.

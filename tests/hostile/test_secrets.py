@@ -67,6 +67,31 @@ def test_secrets_of_urls_headers_and_file_names_are_in_no_log_answer_or_metric_p
         assert CANARY not in page
 
 
+def test_secrets_are_in_no_trace_and_origins_are_told_of_none_p09(world: World) -> None:
+    internet, trace_id = world.internet, "4bf92f3577b34da6a3ce929d0e0e4736"
+    url = internet.serve(f"/traced-{CANARY}.png?signature={CANARY}", encoded(photo(2), "PNG"), f"Set-Cookie: a={CANARY}")
+    missing = internet.say(f"/untraced-{CANARY}?{CANARY}", answer(CANARY.encode(), "404 Not Found"))
+    headers = {
+        "traceparent": f"00-{trace_id}-00f067aa0ba902b7-01",
+        "tracestate": f"a={CANARY}",
+        "X-Api-Key": CANARY,
+        "baggage": f"a={CANARY}",
+    }
+    for target, status in ((url, 200), (missing, 422)):
+        given = world.mesh.post("/image/match", {"source_url": url, "target_url": target}, **headers)
+        assert given.status == status
+    wanted = {"mediamesh-gateway", "mediamesh-image", "mediamesh-fetcher"}
+    names = {"POST /image/match", "Match", "Fetch", "worker fingerprint", "worker compare"}
+    world.collector.until(lambda: {service for service, _ in world.collector.spans(trace_id)} >= wanted)
+    world.collector.until(lambda: {span.name for _, span in world.collector.spans(trace_id)} >= names)
+    assert CANARY.encode() not in world.collector.content
+    assert PUBLIC.encode() not in world.collector.content
+    assert trace_id.encode() not in b"".join(internet.http.requests)
+    lines = [json.loads(line) for line in world.mesh.log.splitlines() if trace_id in line]
+    assert {line["service"] for line in lines} == {"gateway", "image", "fetcher"}
+    assert CANARY not in world.mesh.log
+
+
 def metrics(world: World) -> dict[str, str]:
     pages = {}
     for name, port in METRICS_PORTS.items():

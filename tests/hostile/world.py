@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
 from tests.certificates import Authority
+from tests.collector import Collector
 from tests.hostile.namespace import Namespace
 from tests.name_server import NameServer, Records
 from tests.raw_origin import RawOrigin, answer
@@ -141,6 +142,7 @@ class World:
     namespace: Namespace
     internet: Internet
     mesh: ConfinedMesh
+    collector: Collector
     photo_url: str
     copy_url: str
     sound_url: str

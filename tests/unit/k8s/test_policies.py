@@ -381,8 +381,11 @@ def test_nothing_is_allowed_that_no_policy_names(overlay: Overlay) -> None:
     for name, found in overlay.all("Deployment").items():
         labels = found["spec"]["template"]["metadata"]["labels"]
         outside = {(out.elsewhere, out.port) for out in openings(overlay, labels, "egress") if out.elsewhere}
-        away = {(where, port) for where, port in outside if "kube-system" not in where}
-        assert {port for where, port in outside - away} == {53}
+        traces = {(where, port) for where, port in outside if "'monitoring'" in where}
+        assert {port for _, port in traces} == ({4317} if overlay.name == "production" else set())
+        names = {(where, port) for where, port in outside if "kube-system" in where}
+        assert {port for _, port in names} == {53}
+        away = outside - traces - names
         assert {port for _, port in away} == (set(address_policy.WEB_PORTS) if name == "fetcher" else set())
         inside = {into.port for into in openings(overlay, labels, "ingress") if into.elsewhere and "'monitoring'" not in into.elsewhere}
         assert inside == ({8080} if name == "gateway" else set())

@@ -5,7 +5,9 @@ import logging
 
 import pytest
 
-from mesh import call, log
+from mesh import call, log, traces
+
+PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
 @pytest.fixture
@@ -28,6 +30,17 @@ async def test_line_is_json_with_the_request_id(capsys: pytest.CaptureFixture[st
         "code": "ok",
         "milliseconds": 1.5,
     }
+
+
+@pytest.mark.usefixtures("records")
+async def test_line_carries_the_trace_that_it_belongs_to(capsys: pytest.CaptureFixture[str]) -> None:
+    log.set_up("image", "json", "info")
+    with traces.serving("sample", {"traceparent": PARENT}):
+        logging.getLogger("sample").info("within")
+    logging.getLogger("sample").info("outside")
+    within, outside = map(json.loads, capsys.readouterr().err.splitlines())
+    assert within["trace_id"] == PARENT.split("-")[1]
+    assert "trace_id" not in outside
 
 
 @pytest.mark.usefixtures("records")
