@@ -78,9 +78,10 @@ class ReplicatedMesh(RunningMesh):
             assert time.monotonic() < deadline, f"{service} {number} did not come back"
             await asyncio.sleep(LOOK_SECONDS)
 
-    def calls(self, service: str, method: str) -> list[float]:
+    def calls(self, service: str, methods: Iterable[str]) -> list[float]:
         """How many of them each replica has answered."""
-        return [_metric(self._metrics[service] + METRICS_STEP * number, "mediamesh_calls_total", method) for number in range(self.COUNT)]
+        ports = [self._metrics[service] + METRICS_STEP * number for number in range(self.COUNT)]
+        return [sum(_metric(port, "mediamesh_calls_total", method) for method in methods) for port in ports]
 
 
 def _metric(port: int, name: str, method: str) -> float:

@@ -16,7 +16,7 @@ PROJECT, LOCK = (ROOT / "pyproject.toml").read_text(), (ROOT / "requirements.loc
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 requirements_of: Callable[[str, str, str], str] = runpy.run_path(str(ROOT / "docker/requirements.py"))["requirements_of"]
 NOT_OF = {
-    "gateway": {"numpy", "av", "psycopg", "grpcio-tools"},
+    "gateway": {"opencv-python-headless", "av", "psycopg", "grpcio-tools"},
     "fetcher": {"numpy", "opencv-python-headless", "psycopg"},
     "image": {"aiohttp", "psycopg", "redis", "grpcio-tools"},
     "video": {"aiohttp", "psycopg", "pdqhash"},
