@@ -30,22 +30,23 @@ def refine(matrix: Matrix, query: Matrix, reference: Matrix, voters: NDArray[np.
     """The best-fitting model of growing freedom from rows of query to rows of reference places; `voters` are those to start from.
 
     `roughly`: without perspective."""
-    places = np.concatenate([query.T, reference.T]).astype(np.float64)
+    places = _columns(query, reference)
+    within = _Within(places)
     chosen = voters
     for allowed in _ROUNDS_PX:
         if len(chosen) < 3:
             break
         matrix = _similarity(places[:, chosen])
-        chosen = _within(matrix, places, allowed)
+        chosen = within(matrix, allowed)
     for minimum, fit in ((_MIN_FOR_AFFINE, _affine), (_MIN_FOR_HOMOGRAPHY, _homography))[: 1 if roughly else 2]:
         if len(chosen) < minimum:
             break
-        trial, kept = matrix, _within(matrix, places, 2 * _ROUNDS_PX[-1])
+        trial, kept = matrix, within(matrix, 2 * _ROUNDS_PX[-1])
         for allowed in (_ROUNDS_PX[-1] * 1.5, _LAST_MISS_PX):
             if len(kept) < minimum:
                 break
             trial = fit(places[:, kept])
-            kept = _within(trial, places, allowed)
+            kept = within(trial, allowed)
         if len(kept) >= minimum and len(kept) >= 0.9 * len(chosen) and is_plausible(trial, query[kept]):
             matrix, chosen = trial, kept
     return Alignment(matrix, chosen)
@@ -80,13 +81,16 @@ def rotation_degrees(linear: Matrix) -> float:
 
 def is_plausible(matrix: Matrix, points: Matrix) -> bool:
     """Whether it keeps its handedness over the points and neither squeezes nor folds what lies between them."""
-    low, high = points.min(axis=0), points.max(axis=0)
-    corners = np.array([low, [high[0], low[1]], high, [low[0], high[1]]])
-    depths = corners @ matrix[2, :2] + matrix[2, 2]
-    if depths.min() * depths.max() <= 0 or depths.max() / depths.min() > 4 or depths.max() / depths.min() < 0.25:
+    (a, b, c), (d, e, f), (g, h, i) = matrix.tolist()
+    (left, top), (right, bottom) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
+    depths = [g * x + h * y + i for x, y in ((left, top), (right, top), (right, bottom), (left, bottom))]
+    if min(depths) * max(depths) <= 0 or not 0.25 <= max(depths) / min(depths) <= 4:
         return False
-    values = np.linalg.svd(matrix[:2, :2], compute_uv=False)
-    return bool(np.linalg.det(matrix) * np.sign(matrix[2, 2]) > 0 and values[1] > 0.25 * values[0])
+    # The singular values of the linear part: their product is its determinant, their squares sum to `squares`.
+    area, squares = abs(a * e - b * d), a * a + b * b + d * d + e * e
+    largest_2 = (squares + math.sqrt(max(0.0, squares * squares - 4 * area * area))) / 2
+    determinant = a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)
+    return bool(determinant * i > 0 and area > 0.25 * largest_2)
 
 
 def fit_similarity(query: Matrix, reference: Matrix) -> Matrix:
@@ -186,14 +190,21 @@ def _mapped(a: float, b: float, d: float, e: float, middle: Matrix) -> Matrix:
     return np.array([[a, b, u - a * x - b * y], [d, e, v - d * x - e * y], [0.0, 0.0, 1.0]])
 
 
-def _within(matrix: Matrix, places: Matrix, allowed_px: float) -> NDArray[np.intp]:
-    """Places that land near enough, measured in the smaller of the two pictures' pixels."""
-    (a, b, c), (d, e, f), (g, h, i) = matrix.tolist()
-    x, y, u, v = places
-    across, down = a * x + b * y + c, d * x + e * y + f
-    if g or h:
-        depth = g * x + h * y + i
-        depth[np.abs(depth) < 1e-9] = 1e-9
-        across, down = across / depth, down / depth
-    across, down = across - u, down - v
-    return np.flatnonzero(across * across + down * down < allowed_px * allowed_px * max(1.0, abs(a * e - b * d)))
+class _Within:
+    """Says which places land near enough, measured in the smaller of the two pictures' pixels."""
+
+    def __init__(self, places: Matrix) -> None:
+        self._reference = places[2:]
+        self._query = np.ones((3, places.shape[1]))
+        self._query[:2] = places[:2]
+
+    def __call__(self, matrix: Matrix, allowed_px: float) -> NDArray[np.intp]:
+        (a, b, _), (d, e, _), (g, h, _) = matrix.tolist()
+        landed = matrix @ self._query
+        if g or h:
+            depth = landed[2]
+            depth[np.abs(depth) < 1e-9] = 1e-9
+            landed[:2] /= depth
+        missed = landed[:2] - self._reference
+        missed *= missed
+        return np.flatnonzero(missed[0] + missed[1] < allowed_px * allowed_px * max(1.0, abs(a * e - b * d)))

@@ -5,26 +5,22 @@ A window counts by how much there is to see in it on either side, so that agreem
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from matching.alignment import Matrix, local_scale, project
+from matching.alignment import Matrix
+from matching.frame import Frame, frame_around, share_of
 from matching.pyramid import MAX_FRAME_PX, Pyramid
-from matching.windows import Floats, Windows, agreement, correlate
+from matching.windows import Correlation, Floats, Windows, agreement, correlate
 
-# The frame is as fine as the coarser of the two pictures there, but never so coarse that windows fill it.
-_MIN_FRAME_PX: Final = 48
-_MAX_ENLARGEMENT: Final = 2.0
-# Shares of the query and of the frame below which an overlap says nothing.
-_MIN_OVERLAP: Final = 0.004
+# Share of the frame below which what there is to see says nothing.
 _MIN_CONTENT: Final = 0.01
 _CELLS: Final = 8
 _TELLING_CELL: Final = 0.1
-# Variance of a neighbourhood of 5 x 5 from which it is graded, not flat.
-_GRADED: Final = np.float32(6.0)
 # Agreement below which a window shows something else, and from which it plainly shows the same.
 _OUTRIGHT: Final = np.float32(0.15)
 _PLAINLY: Final = np.float32(0.60)
@@ -37,42 +33,100 @@ _MIN_COVERED: Final = 0.3
 _MAX_RIVALS: Final = 0.36
 # So coarse that a blur of a fiftieth of the side is no wider than the softening.
 _COARSE_PX: Final = 48
-_FROM_MIDDLE: Final = np.linspace(-1, 1, 64, dtype=np.float32) ** 2
-_CENTRALITY: Final = np.outer(1 - _FROM_MIDDLE, 1 - _FROM_MIDDLE)
-_WARP: Final = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Proof:
-    """What the dense check found. Agreements are shares, 0 to 1, of the content where the two pictures overlap."""
+    """What the dense check found, each figure once somebody asks for it. Agreements are shares, 0 to 1, of the content where the two
+    pictures overlap."""
 
-    agreement: float
-    texture_agreement: float
-    """Of what is left without rows and columns: lines of text, horizons and frames look alike everywhere."""
-    central_agreement: float
-    """Of what lies in the middle of both pictures: what assets wear alike stands at their edges."""
-    contradiction: float
-    """The share of what shows something else outright: blur and thin overlays take agreement away, but contradict nothing."""
-    crispness: float
-    """Of what does not contradict, the share that agrees plainly: what was cut out and pasted does, or not at all; a haze does in part."""
-    rivalry: float
-    """Of what both show equally strongly, the share that contradicts outright; not looked for, and 0, where nothing is hazy."""
-    centre_seen: float
-    """How much of the middle of both pictures was compared and had something to show, 0 to 1."""
-    weakest: float
-    """Of the worst cell of a coarse grid: a caption or a sticker hides in the mean, not here."""
-    query_coverage: float
-    reference_coverage: float
-    """Shares of all that there is to see in either picture."""
-    fidelity: float
-    """Mean correlation as a share of what could be, -1 to 1; 1 where the pictures are the same."""
-    richness: float
-    """How much of what agrees is finely graded on both sides, as photographs are; stickers and icons are flat between their edges."""
-    windows: float
-    """How many windows' worth of content agrees."""
-    query_map: Floats
-    reference_map: Floats
-    """Where in either picture, on its content grid."""
+    def __init__(self, frame: Frame, windows: Windows, structure: Correlation, texture: Correlation) -> None:
+        self._frame, self._windows, self._structure, self._texture = frame, windows, structure, texture
+        self._weight = structure.weight
+        self._agrees, texture_agrees = agreement(structure.values), agreement(texture.values)
+        self.agreement = share_of(self._agrees, self._weight)
+        self.texture_agreement = share_of(texture_agrees, texture.weight)
+        """Of what is left without rows and columns: lines of text, horizons and frames look alike everywhere."""
+        # Where there is texture it must agree too; where there is none, nothing is asked of it.
+        self._both: Floats = np.minimum(self._agrees, np.maximum(texture_agrees, self._agrees * (1 - texture.content)))
+
+    @cached_property
+    def central_agreement(self) -> float:
+        """Of what lies in the middle of both pictures: what assets wear alike stands at their edges."""
+        return share_of(self._both, self._weight * self._frame.middle)
+
+    @cached_property
+    def contradiction(self) -> float:
+        """The share of what shows something else outright: blur and thin overlays take agreement away, but contradict nothing."""
+        return share_of(self._both < _OUTRIGHT, self._weight)
+
+    @cached_property
+    def crispness(self) -> float:
+        """Of what does not contradict, the share that agrees plainly: what was cut out and pasted does, or not at all; a haze does in
+        part."""
+        return share_of(self._both > _PLAINLY, self._weight) / float(max(1 - self.contradiction, 1e-6))
+
+    @cached_property
+    def rivalry(self) -> float:
+        """Of what both show equally strongly, the share that contradicts outright; not looked for, and 0, where nothing is hazy."""
+        if self.crispness >= MIN_CRISPNESS:
+            return 0.0
+        return share_of(self._both < _OUTRIGHT, self._weight * _evenness(self._frame.first, self._frame.second, self._windows))
+
+    @cached_property
+    def centre_seen(self) -> float:
+        """How much of the middle of both pictures was compared and had something to show, 0 to 1."""
+        return share_of(self._structure.content * self._windows.usable, self._frame.middle)
+
+    @cached_property
+    def weakest(self) -> float:
+        """Of the worst cell of a coarse grid: a caption or a sticker hides in the mean, not here."""
+        return _weakest(self._both, self._weight)
+
+    @property
+    def query_coverage(self) -> float:
+        """Share of all that there is to see in the query."""
+        return self._on_query[1]
+
+    @property
+    def reference_coverage(self) -> float:
+        return self._on_reference[1]
+
+    @property
+    def query_map(self) -> Floats:
+        """Where in the query the two agree, on its content grid."""
+        return self._on_query[0]
+
+    @property
+    def reference_map(self) -> Floats:
+        return self._on_reference[0]
+
+    @cached_property
+    def fidelity(self) -> float:
+        """Mean correlation as a share of what could be, -1 to 1; 1 where the pictures are the same."""
+        return share_of(self._structure.values, self._weight) / max(share_of(self._structure.attainable, self._weight), 1e-6)
+
+    @cached_property
+    def richness(self) -> float:
+        """How much of what agrees is finely graded on both sides, as photographs are; stickers and icons are flat between their edges."""
+        one, other = self._frame.graded
+        return share_of((one & other).astype(np.float32), self._good * self._weight)
+
+    @cached_property
+    def windows(self) -> float:
+        """How many windows' worth of content agrees."""
+        return float((self._both * self._weight).sum()) / float(self._windows.side**2)
+
+    @cached_property
+    def _good(self) -> Floats:
+        return self._both * self._windows.usable
+
+    @cached_property
+    def _on_query(self) -> tuple[Floats, float]:
+        return self._frame.on_query(self._good)
+
+    @cached_property
+    def _on_reference(self) -> tuple[Floats, float]:
+        return self._frame.on_reference(self._good)
 
 
 def check(
@@ -89,50 +143,21 @@ def check(
     `uncovered`: leave out what a plain patch hides in one of them; `without_rivals`: and what contradicts, where that is a minor part.
     With a smaller frame it is a glance: about the same, and several times as fast.
     """
-    frame = common_frame(query.size, reference.size, matrix, max_frame_px)
+    frame = frame_around(query, reference, matrix, max_frame_px)
     if frame is None:
         return None
-    to_query, to_reference, size = frame
-    first, first_mask = query.draw(to_query, size)
-    second, second_mask = reference.draw(to_reference, size)
-    seen = first_mask * second_mask
+    first, second, seen = frame.first, frame.second, frame.seen
     if uncovered:
-        seen *= 1 - np.maximum(_hidden(first, second), _hidden(second, first))
+        one, other = frame.graded
+        seen = seen * (1 - np.maximum(_hidden(one, other), _hidden(other, one)))
     if without_rivals:
-        seen *= 1 - _rivals(first, second, Windows(seen))
+        seen = seen * (1 - _rivals(first, second, Windows(seen)))
     windows = Windows(seen)
     (structure_1, texture_1), (structure_2, texture_2) = windows.reliefs(first), windows.reliefs(second)
     structure = correlate(structure_1, structure_2, windows)
-    texture = correlate(texture_1, texture_2, windows)
-    weight = structure.weight
-    if float(weight.sum()) < _MIN_CONTENT * weight.size:
+    if float(structure.weight.sum()) < _MIN_CONTENT * structure.weight.size:
         return None
-    agrees, texture_agrees = agreement(structure.values), agreement(texture.values)
-    # Where there is texture it must agree too; where there is none, nothing is asked of it.
-    both = np.minimum(agrees, np.maximum(texture_agrees, agrees * (1 - texture.content)))
-    good = both * windows.usable
-    middle = centrality(query.size, to_query, size) * centrality(reference.size, to_reference, size)
-    contradiction = _mean(both < _OUTRIGHT, weight)
-    crispness = _mean(both > _PLAINLY, weight) / max(1 - contradiction, 1e-6)
-    query_map, query_coverage = _covered(query, good, to_query)
-    reference_map, reference_coverage = _covered(reference, good, to_reference)
-    return Proof(
-        agreement=_mean(agrees, weight),
-        texture_agreement=_mean(texture_agrees, texture.weight),
-        central_agreement=_mean(both, weight * middle),
-        contradiction=contradiction,
-        crispness=crispness,
-        rivalry=_mean(both < _OUTRIGHT, weight * _evenness(first, second, windows)) if crispness < MIN_CRISPNESS else 0.0,
-        centre_seen=_mean(structure.content * windows.usable, middle),
-        weakest=_weakest(both, weight),
-        query_coverage=query_coverage,
-        reference_coverage=reference_coverage,
-        fidelity=_mean(structure.values, weight) / max(_mean(structure.attainable, weight), 1e-6),
-        richness=_richness(first, second, good * weight),
-        windows=float((both * weight).sum()) / windows.side**2,
-        query_map=query_map,
-        reference_map=reference_map,
-    )
+    return Proof(frame, windows, structure, correlate(texture_1, texture_2, windows))
 
 
 def _evenness(first: Floats, second: Floats, windows: Windows) -> Floats:
@@ -143,12 +168,13 @@ def _evenness(first: Floats, second: Floats, windows: Windows) -> Floats:
     return even
 
 
-def _hidden(plain: Floats, other: Floats) -> Floats:
-    """1 where the first shows an even patch, and the other something under a good part of it."""
-    flat = (_variance(plain) <= _GRADED).astype(np.uint8)
-    even = cv2.morphologyEx(flat, cv2.MORPH_OPEN, np.ones((_PATCH_PX, _PATCH_PX), np.uint8))
+def _hidden(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> Floats:
+    """1 where the first shows an even patch, and the other something under a good part of it, given where either is graded."""
+    even = cv2.morphologyEx((~one).view(np.uint8), cv2.MORPH_OPEN, np.ones((_PATCH_PX, _PATCH_PX), np.uint8))
     count, patches = cv2.connectedComponents(np.asarray(even, np.uint8), connectivity=4)
-    under = np.bincount(patches.ravel(), weights=(_variance(other) > _GRADED).ravel(), minlength=count)
+    if count == 1:
+        return np.zeros(one.shape, np.float32)
+    under = np.bincount(patches[other], minlength=count)
     covers = under > _MIN_COVERED * np.bincount(patches.ravel(), minlength=count)
     covers[0] = False
     return cv2.dilate(covers[patches].astype(np.float32), np.ones((_PATCH_PX + 2, _PATCH_PX + 2), np.uint8))
@@ -165,81 +191,14 @@ def _rivals(first: Floats, second: Floats, windows: Windows) -> Floats:
     return cv2.dilate(blobs, np.ones((reach, reach), np.uint8))
 
 
-def _variance(values: Floats) -> Floats:
-    """Of the neighbourhood of 5 x 5."""
-    variance: Floats = cv2.blur(values * values, (5, 5)) - cv2.blur(values, (5, 5)) ** 2
-    return variance
-
-
 def check_coarsely(query: Pyramid, reference: Pyramid, matrix: Matrix) -> float:
     """The agreement of what is left of the two at a few dozen pixels, which blur does not reach; 0 where they hardly overlap."""
-    frame = common_frame(query.size, reference.size, matrix, _COARSE_PX)
+    frame = frame_around(query, reference, matrix, _COARSE_PX)
     if frame is None:
         return 0.0
-    to_query, to_reference, size = frame
-    first, first_mask = query.draw(to_query, size)
-    second, second_mask = reference.draw(to_reference, size)
-    windows = Windows(first_mask * second_mask)
-    structure = correlate(windows.structure(first), windows.structure(second), windows)
-    return _mean(agreement(structure.values), structure.weight)
-
-
-def common_frame(
-    query: tuple[int, int], reference: tuple[int, int], matrix: Matrix, max_frame_px: int = MAX_FRAME_PX
-) -> tuple[Matrix, Matrix, tuple[int, int]] | None:
-    """Maps from one frame (upright in the query, around the overlap) to either picture, given their sizes, and the frame's size."""
-    try:
-        backward = np.linalg.inv(matrix)
-    except np.linalg.LinAlgError:
-        return None
-    corners = _corners(reference)
-    if (corners @ backward[2, :2] + backward[2, 2]).min() <= 0:
-        return None
-    shown = project(backward, corners).astype(np.float32)
-    area, overlap = cv2.intersectConvexConvex(shown, _corners(query).astype(np.float32))
-    if area < _MIN_OVERLAP * query[0] * query[1]:
-        return None
-    places = overlap.reshape(-1, 2).astype(np.float64)
-    low, high = np.floor(places.min(axis=0)), np.ceil(places.max(axis=0))
-    longest = float((high - low).max())
-    fineness = min(1.0, local_scale(matrix, *(low + high) / 2), max_frame_px / longest)
-    fineness = max(fineness, min(_MIN_FRAME_PX / longest, _MAX_ENLARGEMENT))
-    width, height = (max(8, int(np.ceil(length * fineness))) for length in high - low)
-    step, half = 1 / fineness, 0.5 / fineness - 0.5
-    to_query = np.array([[step, 0, low[0] + half], [0, step, low[1] + half], [0, 0, 1]])
-    return to_query, matrix @ to_query, (width, height)
-
-
-def _corners(size: tuple[int, int]) -> Matrix:
-    width, height = size
-    return np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float64)
-
-
-def _covered(picture: Pyramid, good: Floats, to_picture: Matrix) -> tuple[Floats, float]:
-    """Where on the picture's content grid the frame agrees, and the share of the content that this is."""
-    height, width = picture.content.shape
-    across, down = picture.size[0] / width, picture.size[1] / height
-    from_grid = np.array([[across, 0, across / 2 - 0.5], [0, down, down / 2 - 0.5], [0, 0, 1]])
-    to_frame = np.linalg.inv(to_picture) @ from_grid
-    step = local_scale(to_frame, width / 2, height / 2)
-    if step > 1.5:
-        odd = 2 * int(step / 2) + 1
-        good = cv2.blur(good, (odd, odd))
-    found = cv2.warpPerspective(good, to_frame, (width, height), flags=_WARP, borderValue=0)
-    return found, min(1.0, _mean(found, picture.content))
-
-
-def centrality(picture: tuple[int, int], to_picture: Matrix, size: tuple[int, int]) -> Floats:
-    """1 in the middle of the picture, falling towards its edges, as the frame sees it."""
-    side, middle = _CENTRALITY.shape[0], 1 - _FROM_MIDDLE
-    if not (to_picture[0, 1] or to_picture[1, 0] or to_picture[2, :2].any()):
-        across, down = (
-            np.interp((np.arange(length) * to_picture[axis, axis] + to_picture[axis, 2]) * (side / picture[axis]), range(side), middle)
-            for axis, length in enumerate(size)
-        )
-        return np.outer(down, across).astype(np.float32)
-    shrink = np.diag([side / picture[0], side / picture[1], 1.0])
-    return cv2.warpPerspective(_CENTRALITY, shrink @ to_picture, size, flags=_WARP, borderValue=0)
+    windows = Windows(frame.seen)
+    structure = correlate(windows.structure(frame.first), windows.structure(frame.second), windows)
+    return share_of(agreement(structure.values), structure.weight)
 
 
 def _weakest(agrees: Floats, weight: Floats) -> float:
@@ -247,14 +206,3 @@ def _weakest(agrees: Floats, weight: Floats) -> float:
     agreeing = cv2.resize(weight * agrees, (_CELLS, _CELLS), interpolation=cv2.INTER_AREA)
     telling = share > _TELLING_CELL
     return float((agreeing[telling] / share[telling]).min()) if telling.any() else 0.0
-
-
-def _richness(first: Floats, second: Floats, weight: Floats) -> float:
-    graded = np.ones_like(first)
-    for values in (first, second):
-        graded *= _variance(values) > _GRADED
-    return _mean(graded, weight)
-
-
-def _mean(values: Floats, weights: Floats) -> float:
-    return float(np.vdot(values, weights)) / max(float(weights.sum()), 1e-6)

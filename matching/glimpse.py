@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 import cv2
@@ -44,9 +45,7 @@ class Small:
         )
         self.structure, self.power = _relief(values)
         self.content = content(self.power)
-        down, across = (1 - np.linspace(-1, 1, side, dtype=np.float32) ** 2 for side in (self.height, self.width))
-        # Never 0 inside the picture, so that it tells inside from outside as well.
-        self.centrality: Floats = np.outer(down, across) + np.float32(1e-3)
+        self.centrality = _centrality(self.width, self.height)
 
     def fit(self, size: tuple[int, int]) -> Matrix:
         """From pixels of the picture at that size to those of the frame."""
@@ -64,9 +63,9 @@ def glimpse(query: Small, reference: Small, matrix: Matrix) -> Glimpse | None:
     to_fine = _stretch((reference.width, reference.height), reference.fine.shape[::-1]) @ matrix
     drawn = cv2.warpPerspective(reference.fine, to_fine, size, flags=_WARP, borderMode=cv2.BORDER_REPLICATE)
     middle = cv2.warpPerspective(reference.centrality, matrix, size, flags=_WARP, borderValue=0)
-    inside = (middle > 0).astype(np.float32)
-    if float(inside.mean()) < _MIN_OVERLAP:
+    if cv2.countNonZero(middle) < _MIN_OVERLAP * middle.size:
         return None
+    inside = (middle > 0).astype(np.float32)
     structure, power = _relief(drawn)
     shown = content(power)
     most = np.maximum(query.content, shown)
@@ -78,6 +77,13 @@ def glimpse(query: Small, reference: Small, matrix: Matrix) -> Glimpse | None:
     agrees *= weight
     middle *= query.centrality
     return Glimpse(float(agrees.sum()) / total, float(np.vdot(agrees, middle)) / max(float(np.vdot(weight, middle)), 1e-6))
+
+
+@lru_cache(maxsize=256)
+def _centrality(width: int, height: int) -> Floats:
+    """1 in the middle, falling towards the edges; never 0, so that it tells inside from outside as well."""
+    down, across = (1 - np.linspace(-1, 1, side, dtype=np.float32) ** 2 for side in (height, width))
+    return np.outer(down, across) + np.float32(1e-3)
 
 
 def _relief(values: Floats) -> tuple[Floats, Floats]:

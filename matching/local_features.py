@@ -30,11 +30,15 @@ _HEADER: Final = struct.Struct("<HHH")
 _POSITION_STEPS_PER_PX: Final = 32
 _SCALE_STEPS_PER_OCTAVE: Final = 24
 
+_SCALES: Final = np.exp2(np.arange(256, dtype=np.float32) / np.float32(_SCALE_STEPS_PER_OCTAVE))
+_ANGLES: Final = np.arange(256, dtype=np.float32) * np.float32(2 * np.pi / 256)
+
 _Floats = NDArray[np.float32]
 
 # 4 x 4 spatial cells of 8 directions: the patch turns with its own direction, so a mirror swaps the side across it.
 _IN_MIRROR: Final = np.arange(128).reshape(4, 4, 8)[::-1, :, (0, 7, 6, 5, 4, 3, 2, 1)].ravel()
-_ONE_OF_EACH_PAIR: Final = np.flatnonzero(np.arange(128) < _IN_MIRROR)
+_ONE_OF_EACH_PAIR: Final = slice(64)
+_OTHER_OF_EACH_PAIR: Final = _IN_MIRROR[_ONE_OF_EACH_PAIR]
 
 
 @dataclass(frozen=True)
@@ -51,26 +55,27 @@ class Constellation:
     def __len__(self) -> int:
         return len(self.points)
 
-    @cached_property
-    def in_mirror(self) -> tuple[_Floats, _Floats]:
-        """Points and angles as a mirror shows them."""
-        points = self.points.copy()
+    def in_mirror(self, rows: NDArray[np.intp] | slice = slice(None)) -> tuple[_Floats, _Floats]:
+        """Points and angles of these features as a mirror shows them."""
+        points = self.points[rows].copy()
         points[:, 0] = self.width - 1 - points[:, 0]
-        return points, np.mod(np.float32(np.pi) - self.angles, np.float32(2 * np.pi))
+        return points, np.mod(np.float32(np.pi) - self.angles[rows], np.float32(2 * np.pi))
 
     @cached_property
     def halves(self) -> tuple[_Floats, _Floats]:
         """Sums and differences of the values that a mirror swaps, a column for each feature: it leaves the sums and turns the signs of
         the differences, so inner products of both give those of the codes straight and in the mirror."""
-        values = np.ascontiguousarray(self.codes.T).astype(np.float32)
-        one, other = values[_ONE_OF_EACH_PAIR], values[_IN_MIRROR[_ONE_OF_EACH_PAIR]]
-        return one + other, one - other
+        values = np.ascontiguousarray(self.codes.T).view(np.int8)
+        one, other = values[_ONE_OF_EACH_PAIR], values[_OTHER_OF_EACH_PAIR]
+        return (one + other).astype(np.float32), (one - other).astype(np.float32)
 
     @cached_property
     def lengths(self) -> _Floats:
         """Of the codes, as vectors."""
-        codes = self.codes.astype(np.float32)
-        lengths: _Floats = np.maximum(np.sqrt(np.einsum("ij,ij->i", codes, codes)), 1.0)
+        if not len(self):
+            return np.zeros(0, np.float32)
+        squares = cv2.reduce(self.codes.T * self.codes.T, 0, cv2.REDUCE_SUM, dtype=cv2.CV_32F)[0]
+        lengths: _Floats = np.maximum(np.sqrt(squares), np.float32(1.0))
         return lengths
 
 
@@ -91,7 +96,7 @@ def extract(grey: NDArray[np.uint8], *, max_features: int) -> Constellation:
 
 def mirrored(features: Constellation) -> Constellation:
     """The features of the picture seen in a mirror, without looking at it again."""
-    points, angles = features.in_mirror
+    points, angles = features.in_mirror()
     return Constellation(features.width, features.height, points, features.scales, angles, features.codes[:, _IN_MIRROR])
 
 
@@ -113,15 +118,18 @@ def unpack(payload: bytes) -> Constellation:
     scales = np.frombuffer(payload, np.uint8, count, at + 4 * count)
     angles = np.frombuffer(payload, np.uint8, count, at + 5 * count)
     pairs = np.frombuffer(payload, np.uint8, 64 * count, at + 6 * count).reshape(-1, 64)
-    codes = np.empty((count, 128), np.uint8)
-    codes[:, 0::2], codes[:, 1::2] = pairs & 15, pairs >> 4
+    # In memory value by value, as comparing asks for them.
+    values = np.empty((128, count), np.uint8)
+    if count:
+        columns = np.asarray(cv2.transpose(pairs), np.uint8)
+        values[0::2], values[1::2] = columns & 15, columns >> 4
     return Constellation(
         width,
         height,
         places.astype(np.float32) / np.float32(_POSITION_STEPS_PER_PX),
-        np.exp2(scales.astype(np.float32) / np.float32(_SCALE_STEPS_PER_OCTAVE)),
-        angles.astype(np.float32) * np.float32(2 * np.pi / 256),
-        codes,
+        _SCALES.take(scales),
+        _ANGLES.take(angles),
+        values.T,
     )
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from functools import cached_property
 from typing import Any, Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from matching.alignment import Matrix, local_scale, project
+from matching.alignment import Matrix, local_scale
 from matching.windows import Floats, Windows, content
 
 MAX_FRAME_PX: Final = 224
@@ -20,6 +21,7 @@ MIN_GROUND_CHANGE: Final = 16
 """Grey levels from which on two plain grounds differ: one thing on white and on black is compared without them."""
 _SOFTENING_PX: Final = 0.8
 _MAX_LEVEL: Final = 6
+_LEAST_DEPTH: Final = 1e-9
 _WARP: Final = cv2.WARP_INVERSE_MAP
 
 
@@ -28,7 +30,6 @@ class Pyramid:
         """`presence` is 1 where the picture counts, everywhere by default."""
         self._levels: list[NDArray[Any]] = [grey]
         self._presence = presence
-        self._content: Floats | None = None
 
     @property
     def grey(self) -> NDArray[Any]:
@@ -39,20 +40,19 @@ class Pyramid:
         """Width and height."""
         return self.grey.shape[1], self.grey.shape[0]
 
-    @property
+    @cached_property
     def content(self) -> Floats:
         """How much there is to see around each place, 0 to 1, on a small grid over the whole picture."""
-        if self._content is None:
-            small = self._level(max(0, math.ceil(math.log2(max(self.size) / MAX_FRAME_PX)))).astype(np.float32)
-            height, width = small.shape
-            windows = Windows(np.ones_like(small))
-            variance = windows.average(windows.structure(cv2.GaussianBlur(small, (0, 0), _SOFTENING_PX)) ** 2)
-            seen = content(variance)
-            if self._presence is not None:
-                seen *= cv2.resize(self._presence.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
-            self._content = cv2.resize(seen, (max(4, width // 2), max(4, height // 2)), interpolation=cv2.INTER_AREA)
-        return self._content
+        small = self._level(max(0, math.ceil(math.log2(max(self.size) / MAX_FRAME_PX)))).astype(np.float32)
+        height, width = small.shape
+        windows = Windows(np.ones_like(small))
+        variance = windows.average(windows.structure(cv2.GaussianBlur(small, (0, 0), _SOFTENING_PX)) ** 2)
+        seen = content(variance)
+        if self._presence is not None:
+            seen *= cv2.resize(self._presence.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
+        return cv2.resize(seen, (max(4, width // 2), max(4, height // 2)), interpolation=cv2.INTER_AREA)
 
+    @cached_property
     def ground(self) -> float | None:
         """The even grey that surrounds what is shown; None where nothing even surrounds it."""
         edges = np.concatenate([self.grey[0], self.grey[-1], self.grey[:, 0], self.grey[:, -1]])
@@ -81,13 +81,24 @@ class Pyramid:
     def _mask(self, to_picture: Matrix, size: tuple[int, int]) -> Floats:
         presence = self._presence
         if presence is None:
-            corners = np.array([[0.0, 0], [size[0] - 1, 0], [0, size[1] - 1], [size[0] - 1, size[1] - 1]])
-            seen = project(to_picture, corners)
-            if seen.min() > -0.5 and (seen.max(axis=0) < np.array(self.size) - 0.5).all():
+            if self._has_all(to_picture, size):
                 return np.ones(size[::-1], np.float32)
             presence = np.ones(self.grey.shape, np.uint8)
         mask = cv2.warpPerspective(presence, to_picture, size, flags=cv2.INTER_NEAREST | _WARP, borderValue=0)
         return mask.astype(np.float32)
+
+    def _has_all(self, to_picture: Matrix, size: tuple[int, int]) -> bool:
+        """Whether the frame lies in the picture, corner by corner."""
+        (a, b, c), (d, e, f), (g, h, i) = to_picture.tolist()
+        across, down = size[0] - 1, size[1] - 1
+        for x, y in ((0, 0), (across, 0), (0, down), (across, down)):
+            depth = g * x + h * y + i
+            if abs(depth) < _LEAST_DEPTH:
+                return False
+            u, v = (a * x + b * y + c) / depth, (d * x + e * y + f) / depth
+            if not (-0.5 < u < self.size[0] - 0.5 and -0.5 < v < self.size[1] - 0.5):
+                return False
+        return True
 
     def _level(self, index: int) -> NDArray[Any]:
         while len(self._levels) <= index:
@@ -99,7 +110,7 @@ class Pyramid:
 
 def two_grounds(one: Pyramid, two: Pyramid) -> tuple[float, float] | None:
     """The plain greys around what the two show, where they differ."""
-    first, second = one.ground(), two.ground()
+    first, second = one.ground, two.ground
     if first is None or second is None or abs(first - second) < MIN_GROUND_CHANGE:
         return None
     return first, second

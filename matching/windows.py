@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import cv2
@@ -32,7 +33,14 @@ class Windows:
         self._plane: Floats = mask
         self._mask: Floats | None = None if mask.all() else mask[self._every]
         self._filled: dict[tuple[int, int], Floats] = {}
-        self.usable: Floats = (mask * (cv2.blur(mask, (self.side, self.side)) > _MIN_WINDOW_SHARE))[self._every]
+
+    @cached_property
+    def usable(self) -> Floats:
+        """1 where the mask has the pixel and enough of the window around it, else 0."""
+        mask = self._plane
+        return (
+            mask[self._every] if self._mask is None else (mask * (cv2.blur(mask, (self.side, self.side)) > _MIN_WINDOW_SHARE))[self._every]
+        )
 
     def average(self, values: Floats, *, across: int = 0, down: int = 0) -> Floats:
         """The mean around each pixel, over the whole window unless narrowed."""
@@ -60,12 +68,20 @@ class Correlation:
     """Of two pictures, window by window."""
 
     values: Floats
-    attainable: Floats
-    """The most that noise allows."""
+    scale: Floats
+    """What the values were divided by: the root of both variances, with noise."""
+    powers: tuple[Floats, Floats]
+    """The variances."""
     content: Floats
     """How much there is to see on the side that has more, 0 to 1."""
     weight: Floats
     """The same, up to half less where the other side shows nothing: what is covered up says less than what contradicts."""
+
+    @property
+    def attainable(self) -> Floats:
+        """The most that noise allows."""
+        attainable: Floats = np.sqrt(self.powers[0] * self.powers[1]) / self.scale
+        return attainable
 
 
 def correlate(first: Floats, second: Floats, windows: Windows) -> Correlation:
@@ -82,7 +98,8 @@ def correlate_drawn(
     most = np.maximum(content_1, content_2)
     return Correlation(
         values=windows.average(product) / scale,
-        attainable=np.sqrt(power_1 * power_2) / scale,
+        scale=scale,
+        powers=(power_1, power_2),
         content=most,
         weight=most * (0.5 + 0.5 * np.minimum(content_1, content_2)) * windows.usable,
     )
@@ -96,5 +113,7 @@ def content(variance: Floats) -> Floats:
 
 def agreement(correlation: Floats) -> Floats:
     """Correlation as agreement, 0 to 1."""
-    graded: Floats = np.clip((correlation - _AGREES_FROM) / (_AGREES_FULLY - _AGREES_FROM), 0, 1)
-    return graded
+    graded: Floats = correlation - _AGREES_FROM
+    graded /= _AGREES_FULLY - _AGREES_FROM
+    np.maximum(graded, np.float32(0), out=graded)
+    return np.minimum(graded, np.float32(1), out=graded)

@@ -13,12 +13,13 @@ from image_svc.compare.evidence import Finding, weigh, weigh_settled
 from image_svc.compare.first_look import MANY_INLIERS, FirstLook, Hope
 from image_svc.compare.proposals import Alignment, global_alignments, lay, local_alignments
 from image_svc.compare.second_look import MAX_BLURRED_PDQ_DISTANCE, look_again
-from image_svc.fingerprint import MIN_INFORMATION, MIN_PDQ_QUALITY, Detail, Outline, canonical_size, read_detail, read_outline
+from image_svc.compare.side import Side, side_of_query
+from image_svc.fingerprint import MIN_INFORMATION, MIN_PDQ_QUALITY, Outline, canonical_size
 from matching.alignment import rotation_degrees
 from matching.dense_check import check
+from matching.likeness import Likeness
 from matching.pyramid import Pyramid, two_grounds
-from matching.vote import Likeness
-from mesh.media import DETAIL, OUTLINE, Comparison
+from mesh.media import OUTLINE, Comparison
 
 MAX_SETTLED_PDQ_DISTANCE: Final = 24
 """Bits of 256; PDQ's own rule says 31 for "the same picture", and a re-encoded or resized one moves by less than 20."""
@@ -42,21 +43,20 @@ MAX_UPRIGHT_DEGREES: Final = 20.0
 
 def compare(query_layers: Mapping[int, bytes], reference_layers: Mapping[int, bytes], *, mirrored_too: bool) -> Comparison | None:
     """The comparison, or None where the outlines leave it open and a detail is missing. `mirrored_too`: look through turns as well."""
+    query, reference = side_of_query(query_layers), Side(reference_layers)
     swapped = reference_layers[OUTLINE] < query_layers[OUTLINE]
-    one, two = (reference_layers, query_layers) if swapped else (query_layers, reference_layers)
-    first, second = read_outline(one[OUTLINE]), read_outline(two[OUTLINE])
-    if _says_nothing(first, second):
+    one, two = (reference, query) if swapped else (query, reference)
+    if _says_nothing(one.outline, two.outline):
         return Comparison(0.0)
-    findings = _settle(first, second, is_same=one[OUTLINE] == two[OUTLINE])
+    findings = _settle(one, two, is_same=reference_layers[OUTLINE] == query_layers[OUTLINE])
     if not findings:
-        if DETAIL not in one or DETAIL not in two:
+        if not (one.has_detail and two.has_detail):
             return None
-        details = read_detail(one[DETAIL]), read_detail(two[DETAIL])
-        first_look = FirstLook(first, second, *details)
-        findings = _find(first, second, *details, first_look, mirrored_too=mirrored_too)
+        first_look = FirstLook(one, two)
+        findings = _find(one, two, first_look, mirrored_too=mirrored_too)
         if not findings:
             return Comparison(first_look.faint_score)
-    return describe(findings, first, second, swapped=swapped)
+    return describe(findings, one.outline, two.outline, swapped=swapped)
 
 
 def _says_nothing(first: Outline, second: Outline) -> bool:
@@ -65,8 +65,9 @@ def _says_nothing(first: Outline, second: Outline) -> bool:
     return most < MIN_INFORMATION or (least < MIN_INFORMATION and _bits_apart(first.pdq, second.pdq) >= MAX_BLURRED_PDQ_DISTANCE)
 
 
-def _settle(first: Outline, second: Outline, *, is_same: bool) -> list[Finding]:
+def _settle(one: Side, two: Side, *, is_same: bool) -> list[Finding]:
     """The one finding that the outlines suffice for, a plain copy, the same all over; else nothing."""
+    first, second = one.outline, two.outline
     if not is_same:
         if _bits_apart(first.pdq, second.pdq) > MAX_SETTLED_PDQ_DISTANCE:
             return []
@@ -75,17 +76,16 @@ def _settle(first: Outline, second: Outline, *, is_same: bool) -> list[Finding]:
         stretch = (first.width * second.height) / (first.height * second.width)
         if max(stretch, 1 / stretch) > MAX_SETTLED_STRETCH:
             return []
-    one, two = Pyramid(first.thumbnail), Pyramid(second.thumbnail)
-    proof = check(one, two, lay(one.size, two.size))
+    proof = check(one.thumbnail, two.thumbnail, lay(one.thumbnail.size, two.thumbnail.size))
     if proof is None or not (is_same or (proof.agreement >= MIN_SETTLED_AGREEMENT and proof.weakest >= MIN_SETTLED_CELL)):
         return []
     whole = Alignment(lay(canonical_size(first.width, first.height), canonical_size(second.width, second.height)), is_plain=True)
     return [Finding(whole, proof, 1.0) if is_same else weigh_settled(whole, proof, min(first.information, second.information))]
 
 
-def _find(first: Outline, second: Outline, one: Detail, two: Detail, first_look: FirstLook, *, mirrored_too: bool) -> list[Finding]:
+def _find(one: Side, two: Side, first_look: FirstLook, *, mirrored_too: bool) -> list[Finding]:
     """What the two have in common, the weightiest first."""
-    pdq_distance, information = _bits_apart(first.pdq, second.pdq), min(first.information, second.information)
+    pdq_distance, information = _bits_apart(one.outline.pdq, two.outline.pdq), min(one.information, two.information)
 
     def prove(alignments: list[Alignment]) -> list[Finding]:
         if not mirrored_too:
@@ -113,8 +113,8 @@ def _find(first: Outline, second: Outline, one: Detail, two: Detail, first_look:
     findings = prove(local_alignments(likeness, one.features.width, mirror=False, is_hopeless=first_look.is_hopeless))
     if mirrored_too and all(finding.evidence < SURE_EVIDENCE for finding in findings):
         findings += prove(local_alignments(likeness, one.features.width, mirror=True, is_hopeless=first_look.is_hopeless))
-    findings += prove(global_alignments(first, second, one, two, mirrored_too=mirrored_too))
-    findings = look_again(findings, first, second, one, two, pdq_distance)
+    findings += prove(global_alignments(one, two, mirrored_too=mirrored_too))
+    findings = look_again(findings, one, two, pdq_distance)
     findings.sort(key=_by_weight)
     if findings and HOPELESS_EVIDENCE < findings[0].evidence < SURE_EVIDENCE and (grounds := two_grounds(one.pyramid, two.pyramid)):
         cut_outs = one.pyramid.without_ground(grounds[0]), two.pyramid.without_ground(grounds[1])

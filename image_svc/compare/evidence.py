@@ -15,6 +15,8 @@ from matching.dense_check import MIN_CRISPNESS, Proof
 MAX_SUBJECT_EVIDENCE: Final = 0.70
 """A shared subject is a match of medium confidence at most: the rest of the picture is another."""
 MAX_COMPOSITION_EVIDENCE: Final = 0.90
+MAX_COMPOSITION_PDQ_DISTANCE: Final = 64
+"""Bits of 256; from here on nothing is the same composition."""
 MAX_TEMPLATE_EVIDENCE: Final = 0.735
 """Just below high confidence."""
 MAX_BLURRED_EVIDENCE: Final = 0.64
@@ -38,18 +40,27 @@ class Finding:
 
 def weigh(alignment: Alignment, proof: Proof, pdq_distance: int, information: float) -> Finding:
     """The strongest of three witnesses, each of which may be silent, as far as there is anything to see at all."""
-    plain = max(_whole_evidence(alignment, proof), _composition_evidence(alignment, proof, pdq_distance))
-    # Where the shapes agree but fine print does not, and some place not at all, it is a form or template filled in differently.
+    evidence = _limited(max(_whole_evidence(alignment, proof), _composition_evidence(alignment, proof, pdq_distance)), proof)
+    if evidence < MAX_SUBJECT_EVIDENCE:
+        evidence = max(evidence, _subject_evidence(alignment, proof, pdq_distance))
+    return Finding(alignment, proof, evidence * _sharpness(proof, 0.05) * _legibility(information))
+
+
+def _limited(evidence: float, proof: Proof) -> float:
+    """Where the shapes agree but fine print does not, and some place not at all, it is a form or template filled in differently."""
+    if evidence < MAX_TEMPLATE_EVIDENCE:
+        return evidence
     missing_print = proof.agreement - proof.texture_agreement
     is_printed_alike = _ramp(proof.texture_agreement, 0.80, 0.92) * _ramp(0.15 - missing_print, 0.0, 0.05)
     is_whole = max(is_printed_alike, _ramp(proof.weakest, 0.25, 0.50))
     ceiling = MAX_TEMPLATE_EVIDENCE + (1 - MAX_TEMPLATE_EVIDENCE) * is_whole
-    evidence = max(min(plain, 0.9 * ceiling + 0.1 * plain), _subject_evidence(alignment, proof, pdq_distance))
-    return Finding(alignment, proof, evidence * _sharpness(proof, 0.05) * _legibility(information))
+    return min(evidence, 0.9 * ceiling + 0.1 * evidence)
 
 
 def weigh_uncovered(alignment: Alignment, uncovered: Proof, information: float) -> Finding:
     """What a plain patch left to be seen: a copy shows exactly the same there, over a good part of the picture and of its middle."""
+    if uncovered.contradiction >= 0.08 or uncovered.agreement <= 0.85:
+        return Finding(alignment, uncovered, 0.0)
     coverage = max(uncovered.query_coverage, uncovered.reference_coverage)
     evidence = (
         min(1.0, 0.30 + 0.62 * coverage)
@@ -71,6 +82,8 @@ def weigh_beside_rivals(alignment: Alignment, beside: Proof, information: float)
     An interface or a frame around two pictures leaves less of either and of the middle, or is less finely graded.
     """
     finding = weigh_uncovered(alignment, beside, information)
+    if not finding.evidence:
+        return finding
     coverage = min(beside.query_coverage, beside.reference_coverage)
     evidence = (
         min(MAX_SUBJECT_EVIDENCE, finding.evidence)
@@ -121,26 +134,24 @@ def _whole_evidence(alignment: Alignment, proof: Proof) -> float:
 def _subject_evidence(alignment: Alignment, proof: Proof, pdq_distance: int) -> float:
     """One subject before two backgrounds: the middle agrees, finely graded and with many features, though the surroundings do not."""
     coverage = max(proof.query_coverage, proof.reference_coverage)
+    linked = _ramp(proof.central_agreement, 0.20, 0.52), _ramp(alignment.inliers, 10, 40), _ramp(coverage, 0.08, 0.20)
+    if not all(linked):
+        return 0.0
     # Half agreement all over is no subject before another ground, but one more picture over either, or over both: then the two contradict
     # each other where neither outshines the other.
     haze = 1 - _ramp(proof.crispness, MIN_CRISPNESS - 0.10, MIN_CRISPNESS)
     haze *= _ramp(0.50 - proof.contradiction, 0, 0.15) * _ramp(pdq_distance, 50, 62) * _ramp(proof.rivalry, 0.09, 0.14)
     return MAX_SUBJECT_EVIDENCE * (
-        (0.95 + 0.05 * proof.agreement)
-        * (1 - 0.4 * haze)
-        * _ramp(proof.central_agreement, 0.20, 0.52)
-        * _ramp(alignment.inliers, 10, 40)
-        * _ramp(coverage, 0.08, 0.20)
-        * _ramp(proof.richness, 0.40, 0.65)
+        (0.95 + 0.05 * proof.agreement) * (1 - 0.4 * haze) * linked[0] * linked[1] * linked[2] * _ramp(proof.richness, 0.40, 0.65)
     )
 
 
 def _composition_evidence(alignment: Alignment, proof: Proof, pdq_distance: int) -> float:
     """Plainly the same composition, though blur, darkness or a thin overlay all over takes the detail."""
-    if not alignment.is_plain:
+    if not alignment.is_plain or pdq_distance >= MAX_COMPOSITION_PDQ_DISTANCE:
         return 0.0
     ceiling = MAX_COMPOSITION_EVIDENCE - 0.20 * (1 - _ramp(proof.weakest, 0.1, 0.4))
-    return ceiling * _ramp(64 - pdq_distance, 0, 34) * _ramp(proof.agreement, 0.3, 0.6)
+    return ceiling * _ramp(MAX_COMPOSITION_PDQ_DISTANCE - pdq_distance, 0, 34) * _ramp(proof.agreement, 0.3, 0.6)
 
 
 def _ramp(value: float, low: float, high: float) -> float:

@@ -7,10 +7,10 @@ from functools import cached_property
 from typing import Final
 
 from image_svc.compare.proposals import Alignment
-from image_svc.fingerprint import Detail, Outline
+from image_svc.compare.side import Side
 from matching.alignment import Matrix, inverted
-from matching.glimpse import Small, glimpse
-from matching.pyramid import Pyramid, two_grounds
+from matching.glimpse import glimpse
+from matching.pyramid import two_grounds
 
 MANY_INLIERS: Final = 30
 """One thing before white and before black agrees in many features and hardly anywhere else, least of all at a glance."""
@@ -38,15 +38,14 @@ class Hope(Enum):
 class FirstLook:
     """At one pair, alignment by alignment."""
 
-    def __init__(self, first: Outline, second: Outline, one: Detail, two: Detail) -> None:
-        self._first, self._second = first.thumbnail, second.thumbnail
-        self._sizes = one.size, two.size
+    def __init__(self, one: Side, two: Side) -> None:
+        self._one, self._two = one, two
         self.faint_score = 0.0
 
     def hope(self, alignment: Alignment) -> Hope:
         """Whether the thumbnails, laid upon each other like this, leave any hope that the pictures agree."""
-        one, two, from_first, to_second = self._prepared
-        seen = glimpse(one, two, to_second @ alignment.matrix @ from_first)
+        from_one, to_two = self._fits
+        seen = glimpse(self._one.small, self._two.small, to_two @ alignment.matrix @ from_one)
         if seen is None:
             return Hope.SOME
         least = min(seen.agreement, seen.central_agreement)
@@ -55,7 +54,7 @@ class FirstLook:
         else:
             is_empty = seen.central_agreement < EMPTY_CENTRE
             is_hopeless = is_empty or (seen.agreement < HOPELESS_LINKED_AGREEMENT and seen.central_agreement < HOPELESS_LINKED_CENTRE)
-        if is_hopeless and (alignment.inliers < MANY_INLIERS or not two_grounds(Pyramid(self._first), Pyramid(self._second))):
+        if is_hopeless and (alignment.inliers < MANY_INLIERS or not two_grounds(self._one.thumbnail, self._two.thumbnail)):
             self.faint_score = max(self.faint_score, MAX_FAINT_SCORE * seen.agreement * seen.central_agreement)
             return Hope.NONE
         return Hope.PLENTY if least >= PLAIN_AGREEMENT else Hope.SOME
@@ -64,6 +63,6 @@ class FirstLook:
         return self.hope(alignment) is Hope.NONE
 
     @cached_property
-    def _prepared(self) -> tuple[Small, Small, Matrix, Matrix]:
-        one, two = Small(self._first), Small(self._second)
-        return one, two, inverted(one.fit(self._sizes[0])), two.fit(self._sizes[1])
+    def _fits(self) -> tuple[Matrix, Matrix]:
+        """From the frame of the first picture's thumbnail, and to that of the second's."""
+        return inverted(self._one.small.fit(self._one.size)), self._two.small.fit(self._two.size)

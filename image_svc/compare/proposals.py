@@ -6,13 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from image_svc.fingerprint import Detail, Outline
+from image_svc.compare.side import COMPOSITION_SIDE, Side
 from matching.alignment import Matrix, inverted, refine
-from matching.vote import MIN_VOTES, Likeness, Matches, propose
+from matching.likeness import Likeness, Matches
+from matching.vote import MIN_VOTES, propose
 
 MAX_LOCAL_PROPOSALS: Final = 3
 """A collage shows a picture two or three times; what has fewer votes than its third is hardly ever anything."""
@@ -25,9 +24,8 @@ MAX_GLOBAL_PROPOSALS: Final = 2
 """Pages of text look alike in all eight ways; every check costs milliseconds."""
 MIN_LIKENESS: Final = 0.60
 """Correlation of two tiny versions; the plainest copies lie above 0.9, a heavily overlaid one still above this."""
-_LIKENESS_SIDE: Final = 24
 _WAYS: Final = [(turns, mirror) for mirror in (False, True) for turns in range(4)]
-_PLACES: Final = np.arange(_LIKENESS_SIDE**2).reshape(_LIKENESS_SIDE, _LIKENESS_SIDE)
+_PLACES: Final = np.arange(COMPOSITION_SIDE**2).reshape(COMPOSITION_SIDE, COMPOSITION_SIDE)
 # Where each pixel of the tiny version comes from when it is laid in each of the ways.
 _TURNED: Final = np.stack([np.rot90(_PLACES[:, ::-1] if mirror else _PLACES, -turns).ravel() for turns, mirror in _WAYS])
 
@@ -66,11 +64,10 @@ def _elected(matches: Matches, flip: Matrix, *, mirror: bool, share: int) -> lis
     return alignments
 
 
-def global_alignments(first: Outline, second: Outline, one: Detail, two: Detail, *, mirrored_too: bool) -> list[Alignment]:
+def global_alignments(one: Side, two: Side, *, mirrored_too: bool) -> list[Alignment]:
     """The whole of one laid on the whole of the other, in those of eight ways in which they look most alike."""
     ways = _WAYS if mirrored_too else _WAYS[:1]
-    small_1, small_2 = _composition(first), _composition(second)
-    likeness = small_1.ravel()[_TURNED[: len(ways)]] @ small_2.ravel()
+    likeness = one.composition.ravel()[_TURNED[: len(ways)]] @ two.composition.ravel()
     order = np.argsort(-likeness, kind="stable")[:MAX_GLOBAL_PROPOSALS]
     return [
         Alignment(lay(one.size, two.size, turns=turns, mirror=mirror), mirror, is_plain=not (turns or mirror))
@@ -88,9 +85,3 @@ def lay(one: tuple[int, int], two: tuple[int, int], *, turns: int = 0, mirror: b
     to_corner = np.array([[1.0, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
     laid: Matrix = inverted(to_corner) @ np.diag([two[0] / width, two[1] / height, 1.0]) @ matrix @ to_corner
     return laid
-
-
-def _composition(outline: Outline) -> NDArray[np.float32]:
-    small = cv2.resize(outline.thumbnail, (_LIKENESS_SIDE, _LIKENESS_SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
-    small -= small.mean()
-    return small / max(float(np.linalg.norm(small)), 1e-3)

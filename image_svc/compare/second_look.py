@@ -15,7 +15,8 @@ from image_svc.compare.evidence import (
     weigh_uncovered,
 )
 from image_svc.compare.proposals import Alignment
-from image_svc.fingerprint import MIN_PDQ_QUALITY, Detail, Outline
+from image_svc.compare.side import Side
+from image_svc.fingerprint import MIN_PDQ_QUALITY
 from matching.dense_check import Proof, check, check_coarsely
 from matching.repetition import repetition
 
@@ -35,12 +36,12 @@ MIN_DOUBTED_PDQ_DISTANCE: Final = 50
 """Below it the whole of one looks like the whole of the other, however much it repeats itself."""
 
 
-def look_again(findings: list[Finding], first: Outline, second: Outline, one: Detail, two: Detail, pdq_distance: int) -> list[Finding]:
+def look_again(findings: list[Finding], one: Side, two: Side, pdq_distance: int) -> list[Finding]:
     """The findings, and what else there is to be said for and against them."""
     if not findings:
         return findings
     strongest = max(finding.evidence for finding in findings)
-    information = min(first.information, second.information)
+    information = min(one.information, two.information)
     added = []
     most_linked = max(findings, key=lambda finding: finding.alignment.inliers)
     linked = most_linked.alignment
@@ -56,13 +57,13 @@ def look_again(findings: list[Finding], first: Outline, second: Outline, one: De
             added.append(weigh_beside_rivals(linked, beside, information))
     if strongest < MAX_BLURRED_EVIDENCE and pdq_distance < MAX_BLURRED_PDQ_DISTANCE:
         plain = next((finding for finding in findings if finding.alignment.is_plain), None)
-        if plain and min(first.pdq_quality, second.pdq_quality) >= MIN_PDQ_QUALITY:
+        if plain and min(one.outline.pdq_quality, two.outline.pdq_quality) >= MIN_PDQ_QUALITY:
             coarse = check_coarsely(one.pyramid, two.pyramid, plain.alignment.matrix)
-            added.append(weigh_blurred(plain.alignment, plain.proof, pdq_distance, coarse, max(first.information, second.information)))
+            added.append(weigh_blurred(plain.alignment, plain.proof, pdq_distance, coarse, max(one.information, two.information)))
     return [_doubted(finding, one, two, pdq_distance) for finding in findings + added]
 
 
-def _doubted(finding: Finding, one: Detail, two: Detail, pdq_distance: int) -> Finding:
+def _doubted(finding: Finding, one: Side, two: Side, pdq_distance: int) -> Finding:
     """The finding, for less where both pictures repeat themselves and hardly any feature says which repetition it is."""
     few = finding.alignment.inliers < MAX_DOUBTED_INLIERS
     concurs = finding.alignment.is_plain and pdq_distance < MIN_DOUBTED_PDQ_DISTANCE
@@ -72,7 +73,7 @@ def _doubted(finding: Finding, one: Detail, two: Detail, pdq_distance: int) -> F
     return replace(finding, evidence=doubt_repeated(finding.evidence, finding.alignment, repeated))
 
 
-def _uncovered(one: Detail, two: Detail, alignment: Alignment) -> Proof | None:
+def _uncovered(one: Side, two: Side, alignment: Alignment) -> Proof | None:
     """What the two agree in where no plain patch hides it; None where a smaller frame shows already that too much of the rest differs."""
     small = check(one.pyramid, two.pyramid, alignment.matrix, uncovered=True, max_frame_px=SMALL_PX)
     if small is None or small.agreement < MIN_SMALL_AGREEMENT or small.contradiction > MAX_SMALL_CONTRADICTION:

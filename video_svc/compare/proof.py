@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matching.alignment import Matrix, local_scale
-from matching.dense_check import centrality, common_frame
+from matching.frame import centrality, common_frame
 from matching.windows import Floats, Windows, agreement, content, correlate_drawn
 from video_svc.compare.geometry import Geometry
 from video_svc.compare.lines import Line

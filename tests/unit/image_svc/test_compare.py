@@ -78,6 +78,17 @@ def assert_near(box: Box, left: float, top: float, width: float, height: float, 
 # ---- plain copies: the outlines suffice
 
 
+def test_query_kept_from_the_candidate_before_says_the_same_as_one_read_anew() -> None:
+    query, copy = original(), layers(jpeg(photo(1)[60:420, 80:600], 40))
+    alone = compared(query, copy)
+    for other in (original(2), query, original(3)):
+        compared(query, other)
+        assert compared(query, copy) == alone
+    assert compared(dict(query), copy) == alone
+    assert compared(original(2), copy).score < CUTOFF
+    assert compare({OUTLINE: query[OUTLINE]}, copy, mirrored_too=True) is None, "its detail was known, but is not part of what is asked"
+
+
 def test_identical_pixels_score_one() -> None:
     comparison = compared(original(), layers(photo(1)))
     assert comparison.score == 1.0

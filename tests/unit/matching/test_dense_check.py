@@ -86,11 +86,11 @@ def test_pictures_that_do_not_overlap_or_show_nothing_prove_nothing() -> None:
 def test_plain_ground_is_told_from_what_stands_before_it() -> None:
     page = np.full((300, 400), 240, np.uint8)
     page[100:200, 100:300] = grey(1)[100:200, 100:300]
-    assert Pyramid(page).ground() == 240
+    assert Pyramid(page).ground == 240
     _, mask = Pyramid(page).without_ground(240).draw(IDENTITY, (400, 300))
     assert mask[110:190, 110:290].mean() > 0.9
     assert mask[:90].max() == 0
-    assert Pyramid(grey(1)).ground() is None
+    assert Pyramid(grey(1)).ground is None
 
 
 def test_plain_patch_hides_without_contradicting() -> None:

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from matching.likeness import Likeness, cosine_similarities
 from matching.local_features import Constellation, extract, mirrored, pack, unpack
-from matching.vote import Likeness, cosine_similarities
 from tests.pictures import photo
 
 

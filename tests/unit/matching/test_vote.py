@@ -7,8 +7,9 @@ import numpy.typing as npt
 import pytest
 
 from matching.alignment import project
+from matching.likeness import Likeness, Matches, nearest_matches
 from matching.local_features import extract
-from matching.vote import Likeness, Matches, nearest_matches, propose
+from matching.vote import propose
 from tests.unit.matching.test_local_features import grey
 
 
