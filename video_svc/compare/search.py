@@ -14,6 +14,7 @@ from video_svc.compare.polish import polished
 from video_svc.compare.proof import Table, prove
 from video_svc.compare.refine import sharpen
 from video_svc.compare.side import GRID_SECONDS, Side
+from video_svc.fingerprint.film import SAMPLE_SECONDS
 
 MAX_CHECKS: Final = 5
 ENOUGH_EVIDENCE: Final = 0.9
@@ -25,6 +26,8 @@ MAX_STEADIED: Final = 2
 MIN_POLISHED_EVIDENCE: Final = 0.2
 MAX_POLISHED_EVIDENCE: Final = 0.7
 """Between them a better geometry may make a match, or a better one."""
+RIVAL_SHARE: Final = 0.75
+"""Of the best one's worth: what comes so near may be the right line by half a step of the grid, where motion is quick."""
 MIN_EVIDENCE: Final = 0.3
 """What is weaker is not worth a second look."""
 MIN_NEW_SECONDS: Final = 1.5
@@ -73,13 +76,32 @@ def explain(one: Side, two: Side, candidates: list[Candidate]) -> Finding:
         best = max([best, *_check(one, two, [replace(best.candidate, geometry=geometry)], steadied=False)], key=lambda c: c.worth)
     if best.evidence < MIN_EVIDENCE:
         return weigh(one, two, best.found)
-    assert best.table is not None  # the best of all is the best of its list
-    taken = _sharpened(one, two, best.table, list(best.found))
-    if weigh(one, two, tuple(taken)).worth < best.worth - WORTH_OF_LEVEL:
-        taken = list(best.found)
+    taken = _taken(one, two, best)
+    rivals = [c for c in checked if c is not best and c.found and c.worth >= RIVAL_SHARE * best.worth]
+    if rivals and weigh(one, two, tuple(taken)).evidence < MAX_POLISHED_EVIDENCE:
+        rival = max(rivals, key=lambda c: c.worth)
+        rival.table = Table.of(one, two, rival.candidate.geometry)
+        better = _taken(one, two, rival)
+        if weigh(one, two, tuple(better)).worth > weigh(one, two, tuple(taken)).worth:
+            best, taken = rival, better
     unseen = [candidate for candidate in candidates[:MAX_CHECKS] if all(candidate is not c.candidate for c in checked)]
     others = [c for c in (*checked, *_check(one, two, unseen, steadied=False)) if c.candidate is not best.candidate]
+    assert best.table is not None
     return weigh(one, two, tuple(_with_others(one, two, taken, best.table, best.candidate.votes, others)))
+
+
+def _taken(one: Side, two: Side, checked: _Checked) -> list[Stretch]:
+    """Its stretches on the sharper line where that explains as much; where that is little, on one a sample earlier or later, too."""
+    table, line = checked.table, checked.found[0].proof.line
+    assert table is not None  # kept of the best of every list
+    sharper = _sharpened(one, two, table, list(checked.found))
+    if weigh(one, two, tuple(sharper)).worth < checked.worth - WORTH_OF_LEVEL:
+        sharper = list(checked.found)
+    if weigh(one, two, tuple(sharper)).evidence >= MAX_POLISHED_EVIDENCE:
+        return sharper
+    proofs = [prove(table, replace(line, offset=line.offset + shift)) for shift in (-SAMPLE_SECONDS, SAMPLE_SECONDS)]
+    others = [stretches(table.geometry, proof) for proof in proofs if proof is not None]
+    return max([sharper, *others], key=lambda found: weigh(one, two, tuple(found)).worth)
 
 
 def _may_be_shaken(geometry: Geometry) -> bool:
