@@ -33,6 +33,10 @@ Each cell: the strength; **recall**, the share of copies whose score reaches the
 - **A small part of both**: what is scored is the share of the side that is better covered. A clip is found in a longer film; two films that
   share an opening, a title or an advertisement are no match.
 - **Nothing moves**: a film of one still picture says little more than that picture.
+- **A copy that wanders**: where an editor has added a slow zoom or a pan, the film is found, but one geometry holds for a part of it only,
+  and that is the part that the segments name.
+- **A camera that stands, on a screen filmed by hand**, or with captions over a third of it: what moves is too small to tell the moments
+  apart, and what stands has no time; such copies may be lost, and two films of one such camera may match.
 - **Nothing to see**: black, fog, one colour never match anything but their own bytes.
 - **Film is looked at four times a second**, at {FRAME_SIDE} pixels on the longer side: a copy that is a fifth of a page wide is some 60
   pixels wide there, and a clip of a second is four pictures. Where decoding would be much work (180 s of 1080p at 30 pictures a second),
