@@ -36,7 +36,7 @@ _OPTIONS: Final = {
     "port": _PORT,
     "unix_socket_permissions": "0700",
     "max_connections": "200",
-    "shared_buffers": "128MB",
+    "shared_buffers": "512MB",
     "wal_compression": "on",
     "max_wal_size": "2GB",
     # Nothing that a client sent is written into the log: statements hold URLs.
