@@ -24,6 +24,15 @@ _PICTURES: Final = "https://picsum.photos/"
 _GATEWAY: Final = "http://127.0.0.1:8080"
 _SEPARATOR: Final = "\x1e"
 _SECONDS: Final = 100
+_MAKE: Final = """\
+for word; do
+  case "$word" in FILE=*) file=${{word#FILE=}};; OPTIONS=*) options=${{word#OPTIONS=}};; key|studio) target=$word;; esac
+done
+case "$target" in
+  key) exec "{python}" -m index_svc.admin key;;
+  studio) exec "{python}" -m gateway.studio "$file" --url "$MEDIAMESH_URL" $options;;
+esac
+exit 1"""
 _SCORE: Final = re.compile(r"\b[01]\.\d\d\b")
 
 
@@ -60,7 +69,7 @@ class Walk:
         self._programs = folder / "programs"
         self._programs.mkdir()
         # make itself would look whether what it needs is installed.
-        self._add_program("make", f'exec "{sys.executable}" -m index_svc.admin key')
+        self._add_program("make", _MAKE.format(python=sys.executable))
         self._add_program("python3", f'exec "{sys.executable}" "$@"')
 
     def run(self, commands: list[str]) -> list[str]:

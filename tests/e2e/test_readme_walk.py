@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,6 +15,13 @@ from tests.running_mesh import ROOT, RunningMesh
 from tests.walk import DOCUMENTS, Walk, blocks_of, commands_of, without_scores
 
 README = ROOT / "README.md"
+
+
+@pytest.fixture(scope="module")
+def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningMesh]:
+    """As on the first day: nobody else has projects there."""
+    with RunningMesh(tmp_path_factory.mktemp("walk")) as running:
+        yield running
 
 
 @pytest.fixture
