@@ -23,7 +23,6 @@ from tests.pictures import encoded, photo
 from tests.running_mesh import Answer, RunningMesh
 
 PATIENCE_SECONDS = 300.0
-AWAY_SECONDS = 10.0
 BATCH = 5
 CODES = {"not_available", "overloaded", "deadline_exceeded"}
 
@@ -144,7 +143,13 @@ def has_row(project: Project, job: str, line: int) -> bool:
     return answer.status == 200 and bool(answer.json["rows"])
 
 
-def test_database_that_is_away_costs_coded_errors_and_nothing_else(tmp_path: Path, origin: Origin) -> None:
+for_so_long = pytest.mark.parametrize(
+    "away_seconds", [pytest.param(3.0, id="3 s"), pytest.param(10.0, id="10 s", marks=[pytest.mark.long, pytest.mark.timeout(300)])]
+)
+
+
+@for_so_long
+def test_database_that_is_away_costs_coded_errors_and_nothing_else(tmp_path: Path, origin: Origin, away_seconds: float) -> None:
     (tmp_path / "mesh").mkdir()
     embedded = EmbeddedPostgres(tmp_path / "pg" / "database" / "18", tmp_path / "pg" / "db")
     with ExitStack() as first, ExitStack() as second:
@@ -156,20 +161,21 @@ def test_database_that_is_away_costs_coded_errors_and_nothing_else(tmp_path: Pat
         jobs = [job for number in range(6) for job in ingest.send(number)]
         before = service(mesh, "index_svc").pid
         first.close()
-        back = time.monotonic() + AWAY_SECONDS
+        back = time.monotonic() + away_seconds
         answers = []
         while time.monotonic() < back:
             answers.append(project.request("GET", "/v1/assets?limit=1"))
             assert int(answers[-1].headers["retry-after"]) > 0
         assert {(answer.status, answer.code) for answer in answers} == {(503, "not_available")}
-        second.enter_context(RunningPostgres(embedded))
+        first.enter_context(RunningPostgres(embedded))
         jobs += ingest.send(6)
         assert {until_over(project, job, PATIENCE_SECONDS)["status"] for job in jobs} == {"ready"}
         assert Counter(all_assets(project)) == {(name, "ready"): 1 for name in ingest.names}
         assert service(mesh, "index_svc").pid == before
 
 
-def test_database_that_stands_still_costs_coded_errors_and_goes_on(tmp_path: Path, origin: Origin) -> None:
+@for_so_long
+def test_database_that_stands_still_costs_coded_errors_and_goes_on(tmp_path: Path, origin: Origin, away_seconds: float) -> None:
     with RunningMesh(tmp_path, IMAGE_WORKERS="1", AUDIO_ADDRESS="", GATEWAY_MATCH_SECONDS="3") as mesh:
         project = new_project(mesh)
         ingest = Ingest(project, origin)
@@ -180,7 +186,7 @@ def test_database_that_stands_still_costs_coded_errors_and_goes_on(tmp_path: Pat
         for process in stopped:
             process.suspend()
         answers = []
-        back = time.monotonic() + AWAY_SECONDS
+        back = time.monotonic() + away_seconds
         while time.monotonic() < back:
             answers.append(project.request("GET", "/v1/assets?limit=1"))
         for process in stopped:
