@@ -9,8 +9,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from matching.alignment import project, refine
-from video_svc.compare.geometry import Geometry, lay
+from matching.alignment import refine
+from video_svc.compare.geometry import Geometry
 from video_svc.compare.lines import Elected, Line, Votes, elect
 from video_svc.compare.side import Side
 from video_svc.fingerprint import Stars
@@ -27,11 +27,7 @@ _PLACE_CELL: Final = 0.15
 _MAX_GEOMETRIES: Final = 6
 MAX_PROPOSALS: Final = 6
 MIN_STRENGTH: Final = 2.5
-"""Of a vote; strangers seldom reach it, hardly any copy that moves stays below three times as much."""
-MIN_STANDING_INLIERS: Final = 20
-"""A scene that stands meets itself at all times and elects none; where so many features fit one geometry it is worth a look all the same,
-unless that is the whole of one upon the whole of the other: there others look, and what films wear alike lies there, too."""
-_NEAR_SHARE: Final = 0.1
+"""Of a vote; strangers seldom reach it, hardly any copy stays below three times as much."""
 _NEAR_SECONDS: Final = 0.6
 _MIN_FITTED: Final = 3
 _MAX_FITTED: Final = 300
@@ -112,20 +108,15 @@ def propose(one: Side, two: Side, first: Stars, second: Stars, *, mirror: bool) 
     chosen = []
     for inside in _full_cells(_cells(first, second, met), weights):
         votes = Votes(one.times[first.frames[met.first[inside]]], two.times[second.frames[met.second[inside]]], weights[inside])
-        chosen += [(elected, votes, inside) for elected in elect(votes, _MAX_LINES)]
+        chosen += [(elected, votes, inside) for elected in elect(votes, _MAX_LINES) if elected.strength >= MIN_STRENGTH]
     chosen.sort(key=lambda entry: -entry[0].strength)
-    proposals: list[Proposal] = []
-    plain = lay(one, two, mirror=mirror)
-    for elected, votes, inside in chosen:
-        if len(proposals) == MAX_PROPOSALS:
-            break
+    proposals = []
+    for elected, votes, inside in chosen[:MAX_PROPOSALS]:
         near = np.flatnonzero(np.abs(votes.second - elected.line(votes.first)) <= _NEAR_SECONDS)
         if len(near) >= _MIN_FITTED:
             here = inside[near[:: max(1, len(near) // _MAX_FITTED)]]
             geometry = _fitted(first, second, met, here, weights[here], mirror=mirror)
-            stands = geometry.inliers >= MIN_STANDING_INLIERS and not _is_near(geometry, plain, first)
-            if elected.strength >= MIN_STRENGTH or stands:
-                proposals.append(Proposal(replace(geometry, strength=elected.strength), elected, votes))
+            proposals.append(Proposal(replace(geometry, strength=elected.strength), elected, votes))
     return proposals
 
 
@@ -179,13 +170,6 @@ def _fitted(first: Stars, second: Stars, met: Encounters, here: NDArray[np.intp]
     refined = refine(start, q, r, np.arange(len(q)))
     flip = np.array([[-1.0, 0, first.width - 1], [0, 1, 0], [0, 0, 1]]) if mirror else np.eye(3)
     return Geometry(refined.matrix @ flip, mirror, len(refined.inliers))
-
-
-def _is_near(one: Geometry, two: Geometry, stars: Stars) -> bool:
-    """Whether both lay the corners of the first film's picture to about the same places."""
-    corners = np.array([[0, 0], [stars.width, 0], [stars.width, stars.height], [0, stars.height]], np.float64)
-    apart = np.abs(project(one.matrix, corners) - project(two.matrix, corners)).max()
-    return bool(apart <= _NEAR_SHARE * np.ptp(project(two.matrix, corners), axis=0).max())
 
 
 def _full_cells(cells: _Floats, weights: _Floats) -> list[NDArray[np.intp]]:

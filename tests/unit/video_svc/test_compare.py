@@ -14,9 +14,6 @@ from tests.films import Film
 from tests.pictures import Pixels, photo
 from tests.reels import Edit, Layers, layers, moments
 from video_svc.compare import compare
-from video_svc.compare.encounters import MIN_STRENGTH, propose
-from video_svc.compare.side import Side
-from video_svc.fingerprint import read_detail, read_outline
 
 CUTOFF: Final = 0.6
 HIGH: Final = 0.85
@@ -256,23 +253,3 @@ def test_few_pictures_in_another_film_are_worth_less_than_the_same_alone() -> No
     shown = layers(slides(1, 2, 3))
     alone, among = compared(shown, layers(slides(1, 2, 3), faded)).score, compared(shown, layers(slides(7, 1, 2, 3, 8), faded)).score
     assert among < alone
-
-
-def flickering(scene: int, place: tuple[float, float, float], seed: int) -> Side:
-    """A camera that stands before what does not move, in a light of its own that does; scaled and laid somewhere on the page."""
-    scale, across, down = place
-    view = np.array([[scale, 0, across], [0, scale, down]], np.float64)
-    picture = cv2.warpAffine(photo(scene, 320, 240), view, (320, 240), flags=cv2.INTER_AREA, borderValue=(90, 90, 90))
-    light = np.random.default_rng(seed).uniform(0.7, 1.0, 8)
-    shown = layers([(picture * level).astype(np.uint8) for level in light])
-    known = read_outline(shown[OUTLINE])
-    return Side(known, read_detail(shown[DETAIL], known))
-
-
-@pytest.mark.parametrize(("place", "is_proposed"), [((0.4, 150.0, 40.0), True), ((0.97, 4.0, 3.0), False)])
-def test_scene_that_stands_is_looked_for_elsewhere_than_where_all_films_lie(place: tuple[float, float, float], is_proposed: bool) -> None:
-    one, two = flickering(5, (1.0, 0.0, 0.0), 1), flickering(5, place, 2)
-    assert one.stars is not None and two.stars is not None
-    found = propose(one, two, one.stars, two.stars, mirror=False)
-    assert all(proposal.elected.strength < MIN_STRENGTH for proposal in found), "it stands"
-    assert any(proposal.geometry.matrix[0, 0] == pytest.approx(place[0], abs=0.03) for proposal in found) == is_proposed
