@@ -11,7 +11,7 @@ from tests import films
 from tests.collector import Collector
 from tests.hostile import oracle
 from tests.hostile.namespace import Namespace, NoNamespace
-from tests.hostile.world import SEARCH_DOMAIN, ConfinedMesh, Internet, World
+from tests.hostile.world import METRICS_PORTS, SEARCH_DOMAIN, ConfinedMesh, Internet, World
 from tests.pictures import encoded, photo
 from tests.recordings import recorded
 from tests.sounds import RATE, music
@@ -53,6 +53,3 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         # What uvloop itself says, now and then, of a TLS connection that is given up while it is made.
         surprises = [line for line in surprises if "Fatal error on SSL protocol" not in line]
         assert not surprises, surprises[:3]
-
-
-METRICS_PORTS = {"GATEWAY": 9100, "IMAGE": 9101, "VIDEO": 9102, "AUDIO": 9103, "FETCHER": 9104, "INDEX": 9105}

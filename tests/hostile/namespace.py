@@ -29,6 +29,7 @@ class Namespace:
     def __init__(self, folder: Path, search_domain: str) -> None:
         self._folder, self._search_domain = folder, search_domain
         self._one_at_a_time = threading.Lock()
+        self._own_dials = 0
 
     def __enter__(self) -> Self:
         resolver = self._folder / "resolv.conf"
@@ -73,15 +74,16 @@ class Namespace:
         return self._ask("datagrams", host, port)
 
     def connect(self, host: str, port: int) -> socket.socket:
+        self._own_dials += 1
         return self._ask("connect", host, port)
 
     @property
     def dials(self) -> int:
-        """How many TCP connections anybody in here has ever begun, wherever to, answered or not."""
+        """How many TCP connections anybody in here has ever begun, wherever to, answered or not: `connect` apart."""
         names, values = (
             line.split() for line in Path(f"/proc/{self._process.pid}/net/snmp").read_text().splitlines() if line.startswith("Tcp:")
         )
-        return int(values[names.index("ActiveOpens")])
+        return int(values[names.index("ActiveOpens")]) - self._own_dials
 
     def _ask(self, kind: str, host: str, port: int) -> socket.socket:
         with self._one_at_a_time:

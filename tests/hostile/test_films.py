@@ -80,10 +80,10 @@ def test_film_is_refused_soon_in_little_memory_and_leads_nowhere(world: World, n
     make, code = REFUSED[name]
     body = make()
     url = world.internet.serve("/hostile-film", body)
-    before = world.namespace.dials
-    by_url, of_fetcher = cost_of(world.mesh, lambda: asyncio.run(answers_to(world, iter([url]), "video")), "fetcher_svc")
-    inline, of_decoder = cost_of(world.mesh, lambda: asyncio.run(answers_to(world, iter([body]), "video")), "video_svc")
-    assert world.namespace.dials - before == 1
+    with world.dials() as dials:
+        by_url, of_fetcher = cost_of(world.mesh, lambda: asyncio.run(answers_to(world, iter([url]), "video")), "fetcher_svc")
+        inline, of_decoder = cost_of(world.mesh, lambda: asyncio.run(answers_to(world, iter([body]), "video")), "video_svc")
+    assert dials.count == 1
     assert by_url == inline == Counter([code])
     for cost in (of_fetcher, of_decoder):
         assert cost.cpu_seconds < SOON_SECONDS
@@ -95,9 +95,9 @@ def test_playlist_named_by_its_ending_leads_nowhere_v01(world: World) -> None:
         url = world.internet.serve(
             f"/list-of-films.{ending}", REFERENCES["V01 HLS"].encode(), "Content-Type: application/vnd.apple.mpegurl"
         )
-        before = world.namespace.dials
-        assert world.code(url, "video") == UNSUPPORTED
-        assert world.namespace.dials - before == 3
+        with world.dials() as dials:
+            assert world.code(url, "video") == UNSUPPORTED
+        assert dials.count == 2
 
 
 TAKEN: dict[str, Callable[[], bytes]] = {

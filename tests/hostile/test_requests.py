@@ -43,11 +43,11 @@ BODIES: dict[str, tuple[bytes, int]] = {
 @pytest.mark.parametrize("name", [pytest.param(name, id=f"P07 {name}") for name in BODIES])
 def test_body_is_refused_with_a_code_and_nothing_is_dialled(world: World, name: str) -> None:
     body, status = BODIES[name]
-    before = world.namespace.dials
-    answer = world.mesh.request("POST", "/image/match", body, {"Content-Type": "application/json"})
+    with world.dials() as dials:
+        answer = world.mesh.request("POST", "/image/match", body, {"Content-Type": "application/json"})
     assert answer.status == status, answer
     jsonschema.validate(answer.json, ERROR)
-    assert world.namespace.dials - before == 1
+    assert dials.count == 0
     assert len(answer.body) < 500
 
 

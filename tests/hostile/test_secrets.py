@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,8 +11,7 @@ import pytest
 
 from protos import fetcher_pb2, fetcher_pb2_grpc, index_pb2, index_pb2_grpc, matcher_pb2, matcher_pb2_grpc
 from tests.certificates import Authority
-from tests.hostile.conftest import METRICS_PORTS
-from tests.hostile.world import PUBLIC, World
+from tests.hostile.world import METRICS_PORTS, PUBLIC, World
 from tests.pictures import encoded, photo
 from tests.raw_origin import answer, redirect
 from tests.running_mesh import RunningMesh, free_port
@@ -62,14 +60,15 @@ def test_secrets_of_urls_headers_and_file_names_are_in_no_log_answer_or_metric_p
     assert not [given for given in answers if PUBLIC.encode() in given.body or b"10.0.0.1" in given.body or b"127.0.0.1" in given.body]
     assert CANARY not in world.mesh.log
     assert "forged" not in world.mesh.log
-    for name, page in metrics(world).items():
+    for name in METRICS_PORTS:
+        page = world.metrics(name)
         assert "mediamesh_" in page, name
         assert CANARY not in page
 
 
 def test_secrets_are_in_no_trace_and_origins_are_told_of_none_p09(world: World) -> None:
     internet, trace_id = world.internet, "4bf92f3577b34da6a3ce929d0e0e4736"
-    url = internet.serve(f"/traced-{CANARY}.png?signature={CANARY}", encoded(photo(2), "PNG"), f"Set-Cookie: a={CANARY}")
+    url = internet.serve(f"/traced-{CANARY}.png?signature={CANARY}", encoded(photo(77), "PNG"), f"Set-Cookie: a={CANARY}")
     missing = internet.say(f"/untraced-{CANARY}?{CANARY}", answer(CANARY.encode(), "404 Not Found"))
     headers = {
         "traceparent": f"00-{trace_id}-00f067aa0ba902b7-01",
@@ -90,17 +89,6 @@ def test_secrets_are_in_no_trace_and_origins_are_told_of_none_p09(world: World) 
     lines = [json.loads(line) for line in world.mesh.log.splitlines() if trace_id in line]
     assert {line["service"] for line in lines} == {"gateway", "image", "fetcher"}
     assert CANARY not in world.mesh.log
-
-
-def metrics(world: World) -> dict[str, str]:
-    pages = {}
-    for name, port in METRICS_PORTS.items():
-        connection = http.client.HTTPConnection("127.0.0.1", port)
-        connection.sock = world.namespace.connect("127.0.0.1", port)
-        connection.request("GET", "/metrics")
-        pages[name] = connection.getresponse().read().decode()
-        connection.close()
-    return pages
 
 
 def test_each_line_of_the_log_is_one_record_p09(world: World) -> None:

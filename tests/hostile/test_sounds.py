@@ -98,10 +98,10 @@ def test_file_is_refused_soon_in_little_memory_and_leads_nowhere(world: World, n
     make, code = REFUSED[name]
     body = make()
     url = world.internet.serve("/hostile-sound", body)
-    before = world.namespace.dials
-    by_url, of_fetcher = cost_of(world.mesh, lambda: asyncio.run(answers_to(world, iter([url]), "audio")), "fetcher_svc")
-    inline, of_decoder = cost_of(world.mesh, lambda: asyncio.run(answers_to(world, iter([body]), "audio")), "audio_svc")
-    assert world.namespace.dials - before == 1
+    with world.dials() as dials:
+        by_url, of_fetcher = cost_of(world.mesh, lambda: asyncio.run(answers_to(world, iter([url]), "audio")), "fetcher_svc")
+        inline, of_decoder = cost_of(world.mesh, lambda: asyncio.run(answers_to(world, iter([body]), "audio")), "audio_svc")
+    assert dials.count == 1
     assert by_url == inline == Counter([code])
     for cost in (of_fetcher, of_decoder):
         assert cost.cpu_seconds < SOON_SECONDS
@@ -111,9 +111,9 @@ def test_file_is_refused_soon_in_little_memory_and_leads_nowhere(world: World, n
 def test_playlist_named_by_its_ending_leads_nowhere_v01(world: World) -> None:
     for ending in ("m3u8", "mp3", "mp4"):
         url = world.internet.serve(f"/list.{ending}", REFERENCES["V01 HLS"].encode(), "Content-Type: application/vnd.apple.mpegurl")
-        before = world.namespace.dials
-        assert world.code(url, "audio") == UNSUPPORTED
-        assert world.namespace.dials - before == 3
+        with world.dials() as dials:
+            assert world.code(url, "audio") == UNSUPPORTED
+        assert dials.count == 2
 
 
 TAKEN: dict[str, Callable[[], bytes]] = {

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
+import re
 import socket
 import ssl
 import sys
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
@@ -35,6 +38,9 @@ NAMES: Final[dict[str, Records]] = {
     "unnamed.example.com": (PUBLIC,),
     f"kubernetes.default.{SEARCH_DOMAIN}": (PUBLIC,),
 }
+
+METRICS_PORTS: Final = {"GATEWAY": 9100, "IMAGE": 9101, "VIDEO": 9102, "AUDIO": 9103, "FETCHER": 9104, "INDEX": 9105}
+UNDER_WAY: Final = re.compile(r'^mediamesh_calls_under_way{method="Fetch"} (.+)$', re.MULTILINE)
 
 T = TypeVar("T")
 
@@ -137,6 +143,11 @@ class ConfinedMesh(RunningMesh):
         return connection
 
 
+@dataclass
+class Dials:
+    count: int = 0
+
+
 @dataclass(frozen=True)
 class World:
     namespace: Namespace
@@ -150,9 +161,31 @@ class World:
 
     def match(self, source_url: object, target_url: object, **options: Any) -> tuple[Answer, int]:
         """The answer, and how many connections the mesh began for it, wherever to."""
-        before = self.namespace.dials
-        given = self.mesh.match(source_url, target_url, **options)
-        return given, self.namespace.dials - before - 1  # our own
+        with self.dials() as dials:
+            given = self.mesh.match(source_url, target_url, **options)
+        return given, dials.count
+
+    @contextmanager
+    def dials(self) -> Iterator[Dials]:
+        """How many connections the mesh begins for what is asked in here: none for what was asked before, and given up."""
+        self._settle()
+        dials, before = Dials(), self.namespace.dials
+        yield dials
+        self._settle()
+        dials.count = self.namespace.dials - before
+
+    def metrics(self, service: str) -> str:
+        port = METRICS_PORTS[service]
+        connection = http.client.HTTPConnection("127.0.0.1", port)
+        connection.sock = self.namespace.connect("127.0.0.1", port)
+        connection.request("GET", "/metrics")
+        with closing(connection), connection.getresponse() as page:
+            return page.read().decode()
+
+    def _settle(self) -> None:
+        """Waits until the fetcher is at nothing: a side that is given up goes on for a moment after the answer."""
+        while any(float(count) for count in UNDER_WAY.findall(self.metrics("FETCHER"))):
+            time.sleep(0.01)
 
     def refusal(self, url: object) -> tuple[str, int]:
         """The code that this URL is refused with on both sides, and how many connections that took; the same on either side."""
