@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final, cast
 
-from playwright.sync_api import Browser, FilePayload, Page, sync_playwright
+from playwright.sync_api import Browser, FilePayload, Page, expect, sync_playwright
 
 from tests.running_mesh import RunningMesh
 
@@ -16,6 +16,9 @@ CHROMIUM: Final = shutil.which("chromium") or shutil.which("chromium-browser") o
 PHONE: Final = {"width": 390, "height": 844}
 NARROW: Final = {"width": 320, "height": 640}
 DESK: Final = {"width": 1180, "height": 900}
+
+PATIENCE_MS: Final = 60_000
+"""For whatever is waited for, on a machine that has others to serve."""
 
 Visit = Callable[..., Page]
 
@@ -26,6 +29,7 @@ def running_browser() -> Iterator[Browser]:
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        expect.set_options(timeout=PATIENCE_MS)
         yield running
         running.close()
 
@@ -44,6 +48,7 @@ def visits(browser: Browser, mesh: RunningMesh, start: str, ready: Callable[[Pag
 
     def opened(path: str = start, *, at: RunningMesh = mesh, size: dict[str, int] = DESK, scheme: Any = "light") -> Page:
         context = browser.new_context(viewport=cast(Any, size), color_scheme=scheme, reduced_motion="reduce")
+        context.set_default_timeout(PATIENCE_MS)
         contexts.append(context)
         context.on("request", lambda request: reached.append(request.url))
         page = context.new_page()

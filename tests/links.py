@@ -45,7 +45,8 @@ async def byte_by_byte(writer: asyncio.StreamWriter, chunk: bytes) -> None:
 
 
 async def never(writer: asyncio.StreamWriter, chunk: bytes) -> None:
-    """As if it had come."""
+    """Not while the link is like this; kept until it is another way, as the network's own retries keep it."""
+    raise NotImplementedError
 
 
 async def reset(writer: asyncio.StreamWriter, chunk: bytes) -> None:
@@ -113,6 +114,8 @@ class Link:
     async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError):
             while chunk := await reader.read(CHUNK_BYTES):
+                while self.write is never:
+                    await asyncio.sleep(0.02)
                 await self.write(writer, chunk)
 
 

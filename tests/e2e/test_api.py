@@ -295,7 +295,7 @@ def test_logs_hold_no_query_string(mesh: RunningMesh, origin: Origin, photo_url:
     ids=["no http", "two hosts", "two framings", "negative length", "long header", "many headers"],
 )
 def test_malformed_http_gets_the_envelope_and_nothing_echoed(mesh: RunningMesh, request_bytes: bytes) -> None:
-    with socket.create_connection(("127.0.0.1", mesh.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", mesh.port), timeout=30) as connection:
         connection.sendall(request_bytes)
         answer = b""
         while chunk := connection.recv(65536):
@@ -307,7 +307,7 @@ def test_malformed_http_gets_the_envelope_and_nothing_echoed(mesh: RunningMesh, 
 
 
 def test_client_that_waits_for_leave_to_send_its_body_gets_it(mesh: RunningMesh) -> None:
-    with socket.create_connection(("127.0.0.1", mesh.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", mesh.port), timeout=30) as connection:
         head = (
             "POST /image/match HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
         )
@@ -327,7 +327,7 @@ def test_other_expectations_are_refused_in_the_envelope(mesh: RunningMesh, path:
 
 def test_body_in_chunks_is_held_to_the_same_limit(mesh: RunningMesh) -> None:
     chunks = (b'{"source_url": "' + b"x" * 9000 if number == 0 else b"x" * 9000 for number in range(20))
-    connection = http.client.HTTPConnection("127.0.0.1", mesh.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", mesh.port, timeout=30)
     connection.request("POST", "/image/match", chunks, {"Content-Type": "application/json"}, encode_chunked=True)
     answer = connection.getresponse()
     assert answer.status == 413

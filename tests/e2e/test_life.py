@@ -76,7 +76,7 @@ def test_interrupt_leaves_nothing_behind(own_mesh: RunningMesh, picture: str) ->
         assert len(family) >= 3
         mesh.process.send_signal(signal.SIGINT)
         assert mesh.process.wait(30) == 0
-    assert not psutil.wait_procs(family, timeout=5)[1]
+    assert not psutil.wait_procs(family, timeout=30)[1]
     assert not list((own_mesh.data_dir / "run").glob("*.sock"))
 
 
@@ -85,7 +85,7 @@ def test_killed_supervisor_takes_its_services_along(own_mesh: RunningMesh) -> No
         family = psutil.Process(mesh.process.pid).children(recursive=True)
         mesh.process.kill()
         mesh.process.wait()
-        assert not psutil.wait_procs(family, timeout=10)[1]
+        assert not psutil.wait_procs(family, timeout=30)[1]
 
 
 def test_second_mesh_runs_beside_the_first(mesh: RunningMesh, tmp_path: Path, picture: str) -> None:
@@ -153,7 +153,7 @@ def test_data_folder_with_a_long_name_works(tmp_path: Path, picture: str) -> Non
     ],
 )
 def test_client_that_sends_too_slowly_is_cut_off(own_mesh: RunningMesh, sent: bytes) -> None:
-    with own_mesh as mesh, socket.create_connection(("127.0.0.1", mesh.port), timeout=10) as connection:
+    with own_mesh as mesh, socket.create_connection(("127.0.0.1", mesh.port), timeout=30) as connection:
         connection.sendall(sent)
         while connection.recv(65536):
             pass
@@ -207,7 +207,7 @@ def test_metrics_of_every_service_are_on_a_port_of_their_own(tmp_path: Path, pic
         mesh.match(picture, picture)
         mesh.match(film, film, "video")
         mesh.match(sound, sound, "audio")
-        pages = {name: urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5).read().decode() for name, port in ports.items()}
+        pages = {name: urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30).read().decode() for name, port in ports.items()}
     assert 'mediamesh_http_requests_total{code="ok",route="/image/match",status="200"} 1.0' in pages["GATEWAY"]
     assert 'mediamesh_results_total{confidence="high",media_type="image"} 1.0' in pages["IMAGE"]
     assert 'mediamesh_results_total{confidence="high",media_type="video"} 1.0' in pages["VIDEO"]

@@ -75,7 +75,7 @@ def test_name_that_turns_private_between_two_hops_is_not_dialled_again(world: Wo
 def test_name_that_cannot_be_looked_up_ends_in_time(world: World, records: Records, code: str) -> None:
     started = time.monotonic()
     assert world.refusal(f"http://{world.internet.name(records)}/") == (code, 0)
-    assert time.monotonic() - started < 4
+    assert time.monotonic() - started < 9
 
 
 @pytest.mark.parametrize("seconds", rows({"D05": (1.5,)}))

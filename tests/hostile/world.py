@@ -98,7 +98,7 @@ class Internet:
         """In the loop that the origins live in."""
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
-    def wait_for(self, work: Coroutine[Any, Any, T], timeout_seconds: float = 10) -> T:
+    def wait_for(self, work: Coroutine[Any, Any, T], timeout_seconds: float = 30) -> T:
         return self.start(work).result(timeout_seconds)
 
     @property

@@ -88,7 +88,7 @@ async def test_a_caller_who_leaves_ends_the_download(settings: Settings, origin:
         work.cancel()
         with pytest.raises(asyncio.CancelledError):
             await work
-        await asyncio.wait_for(origin.left.wait(), 1.0)
+        await asyncio.wait_for(origin.left.wait(), 10.0)
 
 
 async def test_a_caller_who_leaves_while_not_reading_ends_the_download(settings: Settings, origin: RawOrigin) -> None:
@@ -99,7 +99,7 @@ async def test_a_caller_who_leaves_while_not_reading_ends_the_download(settings:
         work.cancel()
         with pytest.raises(asyncio.CancelledError):
             await work
-        await asyncio.wait_for(origin.left.wait(), 1.0)
+        await asyncio.wait_for(origin.left.wait(), 10.0)
 
 
 def test_a_wrong_exception_is_a_wrong_setting(tmp_path: Path) -> None:
