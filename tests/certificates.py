@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
+LOOPBACK: Final = ("localhost", "127.0.0.1")
 
 
 class Authority:
@@ -17,25 +21,24 @@ class Authority:
         self._folder = folder
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"{name} authority")])
-        self._certificate = self._sign(self._name, self._key.public_key(), is_authority=True)
+        self._certificate = self._sign(self._name, self._key.public_key(), LOOPBACK, is_authority=True)
         self.file = str(self._write(f"{name}-ca.pem", self._certificate.public_bytes(serialization.Encoding.PEM)))
 
-    def issue(self, name: str, hours: int = 1) -> tuple[str, str]:
-        """A certificate for this name and loopback, good for so long, and its key: the two files."""
+    def issue(self, name: str, hours: int = 1, names: Sequence[str] = ()) -> tuple[str, str]:
+        """A certificate for these names, or for this one and loopback, good for so long, and its key: the two files."""
         key = ec.generate_private_key(ec.SECP256R1())
-        certificate = self._sign(
-            x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]), key.public_key(), is_authority=False, hours=hours
-        )
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        certificate = self._sign(subject, key.public_key(), names or (name, *LOOPBACK), hours=hours)
         private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
         return (
             str(self._write(f"{name}.pem", certificate.public_bytes(serialization.Encoding.PEM))),
             str(self._write(f"{name}-key.pem", private)),
         )
 
-    def _sign(self, subject: x509.Name, public_key: ec.EllipticCurvePublicKey, *, is_authority: bool, hours: int = 1) -> x509.Certificate:
+    def _sign(
+        self, subject: x509.Name, public_key: ec.EllipticCurvePublicKey, names: Sequence[str], *, is_authority: bool = False, hours: int = 1
+    ) -> x509.Certificate:
         now = datetime.datetime.now(datetime.UTC)
-        (name,) = subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-        names = [x509.DNSName(text) for text in {"localhost", str(name.value).replace(" ", "-")}]
         return (
             x509.CertificateBuilder()
             .subject_name(subject)
@@ -45,7 +48,7 @@ class Authority:
             .not_valid_before(now - datetime.timedelta(days=1))
             .not_valid_after(now + datetime.timedelta(hours=hours))
             .add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
-            .add_extension(x509.SubjectAlternativeName([*names, x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+            .add_extension(x509.SubjectAlternativeName([_general(name) for name in names]), critical=False)
             .sign(self._key, hashes.SHA256())
         )
 
@@ -53,3 +56,7 @@ class Authority:
         path = self._folder / name
         path.write_bytes(content)
         return path
+
+
+def _general(name: str) -> x509.GeneralName:
+    return x509.IPAddress(ipaddress.ip_address(name)) if name[0].isdigit() else x509.DNSName(name)

@@ -26,7 +26,7 @@ from mesh.media_file import MediaPath
 from tests.name_server import NameServer
 from tests.raw_origin import RawOrigin, answer, redirect
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 PUBLIC, PUBLIC_IPV6, PRIVATE = "93.184.216.34", "2606:2800::1", "10.1.2.3"
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(9000)
