@@ -21,11 +21,7 @@ ARG SERVICE
 RUN test -n "${SERVICE}" \
  && python3 -m venv --without-pip /app/.venv \
  && /tools/bin/python docker/requirements.py "${SERVICE%_svc}" > service.txt
-# pdqhash comes as source alone; what compiles it stays in this stage.
-RUN ! grep -q '^pdqhash==' service.txt \
- || { apt-get update && apt-get install -y --no-install-recommends g++ python3-dev && rm -rf /var/lib/apt/lists/*; }
-RUN /tools/bin/pip --python /app/.venv/bin/python install --no-cache-dir --no-deps --only-binary :all: --no-binary pdqhash \
-    --require-hashes -r service.txt
+RUN /tools/bin/pip --python /app/.venv/bin/python install --no-cache-dir --no-deps --only-binary :all: --require-hashes -r service.txt
 COPY mesh/ /app/mesh/
 COPY matching/ /app/matching/
 COPY stills/ /app/stills/

@@ -1,4 +1,4 @@
-"""What a pair of images costs, beside pdqhash, imagehash and a plain SIFT + RANSAC pair: CPU time, one core, from the files' bytes.
+"""What a pair of images costs, beside PDQ, imagehash and a plain SIFT + RANSAC pair: CPU time, one core, from the files' bytes.
 
 make benchmark, or: python -m benchmarks.image --media FOLDER
 """
@@ -17,12 +17,12 @@ from typing import Any, Final
 import cv2
 import imagehash
 import numpy as np
-import pdqhash
 from PIL import Image
 
 from benchmarks import material
 from benchmarks.pair import match_in_process
 from image_svc import matcher
+from image_svc.pdq import pdq
 from matching.decision import is_match
 from tests.edits import as_file
 
@@ -97,8 +97,8 @@ def found_by_mediamesh(source: bytes, target: bytes) -> bool:
 
 
 def found_by_pdq(source: bytes, target: bytes) -> bool:
-    one, two = (pdqhash.compute(np.asarray(opened(side)))[0].astype(bool) for side in (source, target))
-    return int((one ^ two).sum()) <= MAX_PDQ_DISTANCE
+    one, two = (int.from_bytes(pdq(np.asarray(opened(side)))[0]) for side in (source, target))
+    return (one ^ two).bit_count() <= MAX_PDQ_DISTANCE
 
 
 def found_by_phash(source: bytes, target: bytes) -> bool:
@@ -134,7 +134,7 @@ def opened(content: bytes) -> Image.Image:
 
 WAYS: Final[dict[str, Callable[[bytes, bytes], bool]]] = {
     "mediamesh": found_by_mediamesh,
-    "pdqhash": found_by_pdq,
+    "PDQ": found_by_pdq,
     "imagehash.phash": found_by_phash,
     "SIFT + RANSAC": found_by_sift,
 }

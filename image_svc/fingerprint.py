@@ -13,9 +13,9 @@ from typing import Final
 
 import cv2
 import numpy as np
-import pdqhash
 from numpy.typing import NDArray
 
+from image_svc.pdq import pdq
 from matching.local_features import Constellation, extract, pack, unpack
 from matching.pyramid import Pyramid
 from matching.terms import KEPT_FEATURES, code_terms, feature_terms
@@ -129,14 +129,14 @@ def canonical(picture: Picture) -> Canonical:
 def outline(picture: Canonical) -> bytes:
     """Layer 0: what settles plain copies, and what hash lists speak."""
     thumbnail = _stretched(_reduced(picture.grey, THUMBNAIL_SIDE))
-    bits, quality = pdqhash.compute(cv2.cvtColor(picture.grey, cv2.COLOR_GRAY2RGB))
+    code, quality = pdq(picture.grey)
     head = _OUTLINE.pack(
         VERSION,
         picture.width,
         picture.height,
-        int(quality),
+        quality,
         _information(picture.grey),
-        np.packbits(bits.astype(bool)).tobytes(),
+        code,
         *thumbnail.shape[::-1],
     )
     return head + zlib.compress(thumbnail.tobytes(), 1)

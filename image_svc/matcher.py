@@ -11,12 +11,12 @@ from typing import Final
 
 import imagehash
 import numpy as np
-import pdqhash
 from PIL import Image
 
 from image_svc import compare as pairwise
 from image_svc import fingerprint as fingerprinting
 from image_svc.fingerprint import ALGORITHM, CANONICAL_SIDE, VERSION, Canonical, canonical, detail, outline, read_outline, terms
+from image_svc.pdq import pdq
 from mesh.errors import InvalidRequest
 from mesh.exact_hashes import exact_hashes
 from mesh.media import DETAIL, OUTLINE, Box, Comparison, Coverage, Fingerprint, MatchOptions, MediaType, Region, Transform, Transforms
@@ -50,13 +50,12 @@ def compare(query: Fingerprint, reference: Fingerprint, options: MatchOptions) -
 
 
 def explicit_hashes(path: str, known: Fingerprint) -> dict[str, str]:
-    """The hashes that others speak, in lower-case hexadecimal: of the bytes, and of the picture as pdqhash and imagehash have them."""
+    """The hashes that others speak, in lower-case hexadecimal: of the bytes, and of the picture as PDQ and imagehash have them."""
     data = Path(path).read_bytes()
     pixels = np.ascontiguousarray(decode_image(data, max_side=MAX_HASHED_SIDE).pixels)
     image = Image.fromarray(pixels)
     perceptual = {name: str(make(image)) for name, make in _HASHES.items()}
-    pdq = np.packbits(pdqhash.compute(pixels)[0].astype(bool)).tobytes().hex()
-    return {**known.hashes, **exact_hashes(path), "pdq": pdq, **perceptual}
+    return {**known.hashes, **exact_hashes(path), "pdq": pdq(pixels)[0].hex(), **perceptual}
 
 
 def search_terms(known: Fingerprint) -> Fingerprint:

