@@ -9,13 +9,13 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Final
 
 import grpc
 from grpc._cython import cygrpc
 
 from mesh import call, traces
+from mesh.certificates import RenewingChannel
 from mesh.errors import DeadlineExceeded
 from mesh.interceptors import from_rpc_error
 from mesh.settings import MeshSettings
@@ -59,7 +59,7 @@ def open_channel(settings: MeshSettings, address: str, *, is_retrying: bool = Fa
     target = resolve_address(settings, address)
     if target.startswith("unix:") or not settings.mesh_tls_cert:
         return grpc.aio.insecure_channel(target, options=options)
-    return grpc.aio.secure_channel(target, _credentials(settings), options=options)
+    return RenewingChannel(settings, target, options)
 
 
 def resolve_address(settings: MeshSettings, address: str) -> str:
@@ -156,11 +156,3 @@ def _mesh_errors() -> Iterator[None]:
         yield
     except grpc.aio.AioRpcError as problem:
         raise from_rpc_error(problem) from problem
-
-
-def _credentials(settings: MeshSettings) -> grpc.ChannelCredentials:
-    return grpc.ssl_channel_credentials(
-        root_certificates=Path(settings.mesh_tls_ca).read_bytes(),
-        private_key=Path(settings.mesh_tls_key).read_bytes(),
-        certificate_chain=Path(settings.mesh_tls_cert).read_bytes(),
-    )

@@ -19,7 +19,8 @@ from grpc_status import rpc_status
 from prometheus_client import Counter, Gauge, Histogram
 
 from mesh import call, traces
-from mesh.errors import DOMAIN, DeadlineExceeded, Internal, MeshError, Overloaded, from_code
+from mesh.certificates import names_of_peer
+from mesh.errors import DOMAIN, DeadlineExceeded, Forbidden, Internal, MeshError, Overloaded, from_code
 
 _log = logging.getLogger(__name__)
 
@@ -68,10 +69,14 @@ def from_rpc_error(problem: grpc.aio.AioRpcError) -> MeshError:
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):
-    """Wraps each of the mesh's own methods, `max_calls` at once; health and reflection pass through, so they answer under any load."""
+    """Wraps each of the mesh's own methods, `max_calls` at once; health and reflection pass through, so they answer under any load.
 
-    def __init__(self, max_calls: int) -> None:
+    Where `callers` are named, only holders of a certificate with one of these names are answered.
+    """
+
+    def __init__(self, max_calls: int, callers: frozenset[str] = frozenset()) -> None:
         self._max_calls = max_calls
+        self._callers = callers
         self._under_way = 0
 
     async def intercept_service(
@@ -116,6 +121,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         with traces.serving(method, metadata) as span:
             try:
                 async with _coded_errors(context, metadata.get(call.REQUEST_ID_HEADER)):
+                    if self._callers and not self._callers & names_of_peer(context):
+                        raise Forbidden("this service does not take calls from there")
                     if self._under_way > self._max_calls:
                         raise Overloaded()
                     yield

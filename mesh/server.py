@@ -25,6 +25,7 @@ from grpc_reflection.v1alpha import reflection
 from prometheus_client import start_http_server
 
 from mesh import call, log, traces
+from mesh.certificates import server_credentials
 from mesh.client import MAX_MESSAGE_BYTES, resolve_address
 from mesh.interceptors import CallInterceptor
 from mesh.settings import InvalidSettings, MeshSettings, Settings, exit_on_invalid, make_runtime_dir, read_settings, unknown_variables
@@ -117,7 +118,7 @@ async def _serve(settings: MeshSettings, service: Service) -> None:
 async def start_server(settings: MeshSettings, service: Service) -> tuple[grpc.aio.Server, health.aio.HealthServicer]:
     """A server that takes calls and answers for its health."""
     server = grpc.aio.server(
-        interceptors=[CallInterceptor(MAX_CALLS)],
+        interceptors=[CallInterceptor(MAX_CALLS, _callers(settings, service.listen))],
         options=[
             ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
             ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
@@ -208,21 +209,18 @@ def _bind(server: grpc.aio.Server, settings: MeshSettings, listen: str) -> None:
         raise InvalidSettings(f"{target} is open to the network: set MESH_TLS_CERT, MESH_TLS_KEY and MESH_TLS_CA, or MESH_PLAINTEXT=on")
     try:
         if settings.mesh_tls_cert:
-            server.add_secure_port(target, _server_credentials(settings))
+            server.add_secure_port(target, server_credentials(settings))
         else:
             server.add_insecure_port(target)
     except RuntimeError as problem:
         raise InvalidSettings(f"cannot listen on {target}") from problem
 
 
+def _callers(settings: MeshSettings, listen: str) -> frozenset[str]:
+    """Whose calls are answered; a socket's file says that by itself."""
+    return frozenset() if resolve_address(settings, listen).startswith("unix:") else frozenset(settings.mesh_callers)
+
+
 def _is_served(path: Path) -> bool:
     with socket.socket(socket.AF_UNIX) as probe:
         return probe.connect_ex(str(path)) == 0
-
-
-def _server_credentials(settings: MeshSettings) -> grpc.ServerCredentials:
-    return grpc.ssl_server_credentials(
-        [(Path(settings.mesh_tls_key).read_bytes(), Path(settings.mesh_tls_cert).read_bytes())],
-        root_certificates=Path(settings.mesh_tls_ca).read_bytes(),
-        require_client_auth=True,
-    )

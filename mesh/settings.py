@@ -51,6 +51,8 @@ class MeshSettings(msgspec.Struct, frozen=True, kw_only=True):
     mesh_tls_cert: str = ""
     mesh_tls_key: str = ""
     mesh_tls_ca: str = ""
+    # Names in certificates whose holders may call this service; none named: every holder of one of the mesh.
+    mesh_callers: tuple[str, ...] = ()
     # Says that something else keeps strangers from TCP ports without TLS, such as a network policy.
     mesh_plaintext: bool = False
 
@@ -122,6 +124,8 @@ def read_settings(settings_class: type[Settings], environment: Mapping[str, str]
     tls = [settings.mesh_tls_cert, settings.mesh_tls_key, settings.mesh_tls_ca]
     if any(tls) and not all(tls):
         raise InvalidSettings("MESH_TLS_CERT, MESH_TLS_KEY and MESH_TLS_CA: set all three or none")
+    if settings.mesh_callers and not all(tls):
+        raise InvalidSettings("MESH_CALLERS: names in certificates, so set MESH_TLS_CERT, MESH_TLS_KEY and MESH_TLS_CA, too")
     return settings
 
 

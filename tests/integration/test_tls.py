@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import ssl
 from pathlib import Path
 
 import grpc
@@ -10,9 +12,10 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from mesh import client
-from mesh.errors import NotAvailable
+from mesh.certificates import CertificateFiles, names_of_peer
+from mesh.errors import Forbidden, NotAvailable
 from mesh.server import ALIVE, start_health_server, start_server
-from mesh.settings import MeshSettings
+from mesh.settings import InvalidSettings, MeshSettings, read_settings
 from protos import matcher_pb2, matcher_pb2_grpc
 from tests.certificates import Authority
 from tests.integration.test_server import Scripted, service
@@ -79,3 +82,93 @@ async def test_caller_refuses_a_server_that_the_mesh_did_not_certify(settings: M
         with pytest.raises(NotAvailable):
             await client.ask(matcher_pb2_grpc.MatcherServiceStub(channel).Match, matcher_pb2.MatchRequest())
     await server.stop(0)
+
+
+class Witness(Scripted):
+    """Knows by which names it was called; a call waits until it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.let_go = asyncio.Event()
+        self.behave = self.let_go.wait  # type: ignore[assignment]
+        self.callers: list[set[str]] = []
+
+    async def Match(self, request: matcher_pb2.MatchRequest, context: grpc.aio.ServicerContext) -> matcher_pb2.MatchResponse:  # noqa: N802
+        self.callers.append(names_of_peer(context))
+        return await super().Match(request, context)
+
+
+async def shown_by(address: str, settings: MeshSettings) -> bytes:
+    """The certificate that a server shows to who connects now."""
+    trusting = ssl.create_default_context(cafile=settings.mesh_tls_ca)
+    trusting.load_cert_chain(settings.mesh_tls_cert, settings.mesh_tls_key)
+    trusting.set_alpn_protocols(["h2"])
+    _, writer = await asyncio.open_connection("127.0.0.1", int(address.rsplit(":", 1)[1]), ssl=trusting)
+    shown: bytes = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+    writer.close()
+    return shown
+
+
+async def test_renewed_certificates_are_used_from_then_on_and_no_call_is_lost(settings: MeshSettings, tmp_path: Path) -> None:
+    authority, address, servicer = Authority(tmp_path), f"127.0.0.1:{free_port()}", Witness()
+    certificate, key = authority.issue("server")
+    served = msgspec.structs.replace(settings, mesh_tls_cert=certificate, mesh_tls_key=key, mesh_tls_ca=authority.file)
+    certificate, key = authority.issue("caller")
+    calling = msgspec.structs.replace(served, mesh_tls_cert=certificate, mesh_tls_key=key)
+    server, _ = await start_server(served, service(servicer, listen=address))
+    async with client.open_channel(calling, address) as channel:
+        match = matcher_pb2_grpc.MatcherServiceStub(channel).Match
+        under_way = asyncio.create_task(client.ask(match, matcher_pb2.MatchRequest()))
+        while not servicer.callers:
+            await asyncio.sleep(0.01)
+        first = await shown_by(address, calling)
+        for name, file in (("server", "server"), ("caller-renewed", "caller")):
+            for path, text in zip((f"{file}.pem", f"{file}-key.pem"), map(Path.read_bytes, map(Path, authority.issue(name))), strict=True):
+                (tmp_path / path).write_bytes(text)
+        later = [asyncio.create_task(client.ask(match, matcher_pb2.MatchRequest())) for _ in range(20)]
+        while len(servicer.callers) < 21:
+            await asyncio.sleep(0.01)
+        assert await shown_by(address, calling) != first
+        servicer.let_go.set()
+        await asyncio.gather(under_way, *later)
+    assert "caller-renewed" not in servicer.callers[0]
+    assert all("caller-renewed" in names for names in servicer.callers[1:])
+    await server.stop(0)
+
+
+def test_certificates_that_are_halfway_replaced_wait_until_they_are_whole(settings: MeshSettings, tmp_path: Path) -> None:
+    files = CertificateFiles(settings)
+    held = files.current
+    certificate, key = (Path(path).read_bytes() for path in Authority(tmp_path, "next").issue("next"))
+    Path(settings.mesh_tls_cert).write_bytes(certificate)
+    assert files.current == held
+    Path(settings.mesh_tls_key).unlink()
+    assert files.current == held
+    Path(settings.mesh_tls_key).write_bytes(key)
+    assert (files.current.chain, files.current.key) == (certificate, key)
+
+
+async def test_service_that_names_its_callers_answers_no_other_holder_of_a_certificate(settings: MeshSettings, tmp_path: Path) -> None:
+    authority, address, servicer = Authority(tmp_path), f"127.0.0.1:{free_port()}", Scripted()
+    servicer.behave = _answer
+    certificate, key = authority.issue("fetcher")
+    choosy = msgspec.structs.replace(
+        settings, mesh_tls_cert=certificate, mesh_tls_key=key, mesh_tls_ca=authority.file, mesh_callers=("image", "index")
+    )
+    server, _ = await start_server(choosy, service(servicer, listen=address))
+    for name in ("image", "gateway"):
+        certificate, key = authority.issue(name)
+        calling = msgspec.structs.replace(choosy, mesh_tls_cert=certificate, mesh_tls_key=key)
+        async with client.open_channel(calling, address) as channel:
+            asked = client.ask(matcher_pb2_grpc.MatcherServiceStub(channel).Match, matcher_pb2.MatchRequest())
+            if name == "image":
+                await asked
+            else:
+                with pytest.raises(Forbidden):
+                    await asked
+    await server.stop(0)
+
+
+def test_names_of_callers_without_certificates_are_a_wrong_setting() -> None:
+    with pytest.raises(InvalidSettings, match="MESH_CALLERS"):
+        read_settings(MeshSettings, {"MESH_CALLERS": "gateway"})

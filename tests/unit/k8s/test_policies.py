@@ -316,6 +316,17 @@ def test_production_asks_for_keys_and_counts_rates_together() -> None:
     assert ingest.index_jobs > 0 < ingest.index_bulk_jobs
 
 
+def test_services_of_production_answer_those_certificates_alone_whose_holders_their_policies_let_in() -> None:
+    production = RENDERED["production"]
+    for name, found in production.services.items():
+        callers = {one for one, other, _ in edges(production) if other == name}
+        if room(found) == "index":
+            # Its administration runs where it runs.
+            callers.add(name)
+            assert name != "index" or "127.0.0.1" in production.all("Certificate")[name]["spec"]["ipAddresses"]
+        assert set(settings_of(production, found).mesh_callers) == callers
+
+
 @dataclass(frozen=True)
 class Opening:
     """What one rule of a network policy lets through: to or from pods with these labels, or whatever else its text says, on a port."""
