@@ -9,7 +9,7 @@ from typing import Final
 from gateway.access import Caller
 from gateway.decision_client import Decided, DecisionClient
 from gateway.schemas import MatchOptionFields
-from gateway.threshold_client import ThresholdClient, policy_of
+from gateway.threshold_client import ThresholdClient
 from matching.decision import CUTOFFS
 from matching.thresholds.lanes import Policy
 from mesh import call
@@ -83,13 +83,12 @@ class Deciders:
                 f"profile: it is none of {', '.join(Profile)}, and one of your own goes with an API key of its project", field="profile"
             )
         try:
-            cutoffs = (await self.thresholds.get_profile(self.caller.project, name)).cutoffs
+            cutoff = await self.thresholds.cutoff(self.caller.project, name, self.medium)
         except NotFound as problem:
             raise InvalidRequest(
                 f"profile: it is none of {', '.join(Profile)}, and the project has none of that name", field="profile"
             ) from problem
-        cutoff = getattr(cutoffs, self.medium)
-        if not isinstance(cutoff, float):
+        if cutoff is None:
             raise InvalidRequest(f"profile: {name} has no cutoff for {self.medium}", field="profile")
         return cutoff
 
@@ -97,6 +96,6 @@ class Deciders:
         if not self.caller.project:
             raise InvalidRequest("policy: it goes with an API key of its project", field="policy")
         try:
-            return policy_of(await self.thresholds.get_policy(self.caller.project, name))
+            return await self.thresholds.policy(self.caller.project, name)
         except NotFound as problem:
             raise InvalidRequest("policy: the project has none of that name", field="policy") from problem

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+from typing import Final, cast
+
 import grpc
 from msgspec import UNSET
 
 from gateway.index_client import shown_time
-from gateway.threshold_schemas import (
-    CutoffsBody,
-    PolicyBody,
-    PolicyListBody,
-    PolicyRequest,
-    ProfileBody,
-    ProfileListBody,
-    ProfileRequest,
-)
+from gateway.threshold_schemas import CutoffsBody, PolicyBody, PolicyRequest, ProfileBody, ProfileRequest
 from matching.thresholds.lanes import Policy
 from mesh import client
 from mesh.errors import NotAvailable
@@ -22,48 +17,49 @@ from mesh.media import MediaType
 from protos import thresholds_pb2, thresholds_pb2_grpc
 
 
+class Kind(StrEnum):
+    PROFILE = "profile"
+    POLICY = "policy"
+
+
+_NUMBERS: Final = {Kind.PROFILE: thresholds_pb2.RULE_KIND_PROFILE, Kind.POLICY: thresholds_pb2.RULE_KIND_POLICY}
+
+
 class ThresholdClient:
     def __init__(self, channel: grpc.aio.Channel | None) -> None:
         self._channel = channel
 
-    async def put_profile(self, project: str, name: str, said: ProfileRequest) -> ProfileBody:
-        cutoffs = {medium.value: getattr(said.cutoffs, medium) for medium in MediaType}
-        known = {medium: cutoff for medium, cutoff in cutoffs.items() if cutoff is not UNSET}
-        profile = thresholds_pb2.ThresholdProfile(name=name, note=said.note, **known)
-        kept = await client.ask(self._stub.PutProfile, thresholds_pb2.PutProfileRequest(project_id=project, profile=profile))
-        return _profile_body(kept.profile)
+    async def put(self, project: str, name: str, said: ProfileRequest | PolicyRequest) -> ProfileBody | PolicyBody:
+        rule = thresholds_pb2.Rule(name=name, note=said.note)
+        if isinstance(said, PolicyRequest):
+            lanes = [thresholds_pb2.Lane(name=lane, min_score=floor) for lane, floor in said.lanes.items()]
+            rule.policy.CopyFrom(thresholds_pb2.Policy(lanes=lanes, otherwise=said.otherwise))
+        else:
+            cutoffs = {medium.value: getattr(said.cutoffs, medium) for medium in MediaType}
+            known = {medium: cutoff for medium, cutoff in cutoffs.items() if cutoff is not UNSET}
+            rule.profile.CopyFrom(thresholds_pb2.Cutoffs(**known))
+        return _body((await client.ask(self._stub.PutRule, thresholds_pb2.PutRuleRequest(project_id=project, rule=rule))).rule)
 
-    async def get_profile(self, project: str, name: str) -> ProfileBody:
-        found = await client.ask(self._stub.GetProfile, thresholds_pb2.GetProfileRequest(project_id=project, name=name))
-        return _profile_body(found.profile)
+    async def get(self, kind: Kind, project: str, name: str) -> ProfileBody | PolicyBody:
+        request = thresholds_pb2.GetRuleRequest(project_id=project, kind=_NUMBERS[kind], name=name)
+        return _body((await client.ask(self._stub.GetRule, request)).rule)
 
-    async def list_profiles(self, project: str) -> ProfileListBody:
-        found = await client.ask(self._stub.ListProfiles, thresholds_pb2.ListProfilesRequest(project_id=project))
-        return ProfileListBody(profiles=[_profile_body(profile) for profile in found.profiles])
+    async def list(self, kind: Kind, project: str) -> list[ProfileBody | PolicyBody]:
+        found = await client.ask(self._stub.ListRules, thresholds_pb2.ListRulesRequest(project_id=project, kind=_NUMBERS[kind]))
+        return [_body(rule) for rule in found.rules]
 
-    async def delete_profile(self, project: str, name: str) -> None:
-        await client.ask(self._stub.DeleteProfile, thresholds_pb2.DeleteProfileRequest(project_id=project, name=name))
+    async def delete(self, kind: Kind, project: str, name: str) -> None:
+        await client.ask(self._stub.DeleteRule, thresholds_pb2.DeleteRuleRequest(project_id=project, kind=_NUMBERS[kind], name=name))
 
-    async def put_policy(self, project: str, name: str, said: PolicyRequest) -> PolicyBody:
-        policy = thresholds_pb2.Policy(
-            name=name,
-            lanes=[thresholds_pb2.Lane(name=lane, min_score=floor) for lane, floor in said.lanes.items()],
-            otherwise=said.otherwise,
-            note=said.note,
-        )
-        kept = await client.ask(self._stub.PutPolicy, thresholds_pb2.PutPolicyRequest(project_id=project, policy=policy))
-        return _policy_body(kept.policy)
+    async def cutoff(self, project: str, profile: str, medium: MediaType) -> float | None:
+        """None: the profile is not for that medium."""
+        found = cast(ProfileBody, await self.get(Kind.PROFILE, project, profile))
+        cutoff = getattr(found.cutoffs, medium)
+        return cutoff if isinstance(cutoff, float) else None
 
-    async def get_policy(self, project: str, name: str) -> PolicyBody:
-        found = await client.ask(self._stub.GetPolicy, thresholds_pb2.GetPolicyRequest(project_id=project, name=name))
-        return _policy_body(found.policy)
-
-    async def list_policies(self, project: str) -> PolicyListBody:
-        found = await client.ask(self._stub.ListPolicies, thresholds_pb2.ListPoliciesRequest(project_id=project))
-        return PolicyListBody(policies=[_policy_body(policy) for policy in found.policies])
-
-    async def delete_policy(self, project: str, name: str) -> None:
-        await client.ask(self._stub.DeletePolicy, thresholds_pb2.DeletePolicyRequest(project_id=project, name=name))
+    async def policy(self, project: str, name: str) -> Policy:
+        found = cast(PolicyBody, await self.get(Kind.POLICY, project, name))
+        return Policy.of(found.lanes, found.otherwise)
 
     @property
     def _stub(self) -> thresholds_pb2_grpc.ThresholdServiceStub:
@@ -72,20 +68,14 @@ class ThresholdClient:
         return thresholds_pb2_grpc.ThresholdServiceStub(self._channel)
 
 
-def policy_of(body: PolicyBody) -> Policy:
-    return Policy.of(body.lanes, body.otherwise)
+def cutoffs_from_proto(message: thresholds_pb2.Cutoffs) -> dict[MediaType, float]:
+    return {medium: getattr(message, medium) for medium in MediaType if message.HasField(medium.value)}
 
 
-def _profile_body(profile: thresholds_pb2.ThresholdProfile) -> ProfileBody:
-    cutoffs = {medium.value: getattr(profile, medium) for medium in MediaType if profile.HasField(medium.value)}
-    return ProfileBody(name=profile.name, cutoffs=CutoffsBody(**cutoffs), note=profile.note, updated_at=shown_time(profile.updated_at))
-
-
-def _policy_body(policy: thresholds_pb2.Policy) -> PolicyBody:
-    return PolicyBody(
-        name=policy.name,
-        lanes={lane.name: lane.min_score for lane in policy.lanes},
-        otherwise=policy.otherwise,
-        note=policy.note,
-        updated_at=shown_time(policy.updated_at),
-    )
+def _body(rule: thresholds_pb2.Rule) -> ProfileBody | PolicyBody:
+    updated_at = shown_time(rule.updated_at)
+    if rule.WhichOneof("body") == "policy":
+        lanes = {lane.name: lane.min_score for lane in rule.policy.lanes}
+        return PolicyBody(name=rule.name, lanes=lanes, otherwise=rule.policy.otherwise, note=rule.note, updated_at=updated_at)
+    cutoffs = CutoffsBody(**{medium.value: cutoff for medium, cutoff in cutoffs_from_proto(rule.profile).items()})
+    return ProfileBody(name=rule.name, cutoffs=cutoffs, note=rule.note, updated_at=updated_at)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final, TypeVar
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
 
 import msgspec
 from aiohttp import web
@@ -10,13 +11,14 @@ from msgspec import UNSET, UnsetType
 from multidict import MultiMapping
 
 from gateway import threshold_examples as examples
-from gateway.analyst import MAX_BYTES, PROFILES, Analyst
+from gateway.analyst import MAX_BYTES, Analyst
+from gateway.analyst import PROFILES as PRODUCT_PROFILES
 from gateway.form import body, refuse_encoding
 from gateway.handlers import MESH, json_response, read_json_body
 from gateway.hash_rows import CSV
 from gateway.routes import CALLER, JSON, SETTINGS, Key, Route
 from gateway.schemas import read_body, read_fields
-from gateway.threshold_client import policy_of
+from gateway.threshold_client import Kind
 from gateway.threshold_schemas import (
     AnalysisBody,
     AnalysisQuery,
@@ -42,53 +44,9 @@ Form = TypeVar("Form", bound=msgspec.Struct)
 async def analyse_scores(request: web.Request) -> web.Response:
     """POST /thresholds/analyse"""
     asked = _read_parameters(request.query, AnalysisQuery)
-    wanted = Wanted(asked.cost, None if asked.prevalence is UNSET else asked.prevalence, PROFILES)
+    wanted = Wanted(asked.cost, None if asked.prevalence is UNSET else asked.prevalence, PRODUCT_PROFILES)
     policy = None if asked.lanes is UNSET else _policy(asked.lanes, asked.otherwise)
     return json_response(await request.app[ANALYST].analyse(await _read_scores(request), wanted, policy))
-
-
-async def list_profiles(request: web.Request) -> web.Response:
-    """GET /v1/profiles"""
-    return json_response(await request.app[MESH].thresholds.list_profiles(request[CALLER].project))
-
-
-async def put_profile(request: web.Request) -> web.Response:
-    """PUT /v1/profiles/{name}"""
-    said = read_body(await read_json_body(request, request.app[SETTINGS].gateway_client_seconds), ProfileRequest)
-    return json_response(await request.app[MESH].thresholds.put_profile(request[CALLER].project, request.match_info["name"], said))
-
-
-async def get_profile(request: web.Request) -> web.Response:
-    """GET /v1/profiles/{name}"""
-    return json_response(await request.app[MESH].thresholds.get_profile(request[CALLER].project, request.match_info["name"]))
-
-
-async def delete_profile(request: web.Request) -> web.Response:
-    """DELETE /v1/profiles/{name}"""
-    await request.app[MESH].thresholds.delete_profile(request[CALLER].project, request.match_info["name"])
-    return web.Response(status=204)
-
-
-async def list_policies(request: web.Request) -> web.Response:
-    """GET /v1/policies"""
-    return json_response(await request.app[MESH].thresholds.list_policies(request[CALLER].project))
-
-
-async def put_policy(request: web.Request) -> web.Response:
-    """PUT /v1/policies/{name}"""
-    said = read_body(await read_json_body(request, request.app[SETTINGS].gateway_client_seconds), PolicyRequest)
-    return json_response(await request.app[MESH].thresholds.put_policy(request[CALLER].project, request.match_info["name"], said))
-
-
-async def get_policy(request: web.Request) -> web.Response:
-    """GET /v1/policies/{name}"""
-    return json_response(await request.app[MESH].thresholds.get_policy(request[CALLER].project, request.match_info["name"]))
-
-
-async def delete_policy(request: web.Request) -> web.Response:
-    """DELETE /v1/policies/{name}"""
-    await request.app[MESH].thresholds.delete_policy(request[CALLER].project, request.match_info["name"])
-    return web.Response(status=204)
 
 
 async def try_policy(request: web.Request) -> web.Response:
@@ -113,7 +71,7 @@ async def _asked_policy(request: web.Request, asked: DryRunQuery | DryRunRequest
     if asked.policy is UNSET:
         return _policy(asked.lanes, asked.otherwise)
     try:
-        return policy_of(await request.app[MESH].thresholds.get_policy(request[CALLER].project, asked.policy))
+        return await request.app[MESH].thresholds.policy(request[CALLER].project, asked.policy)
     except NotFound as problem:
         raise InvalidRequest("policy: the project has none of that name", field="policy") from problem
 
@@ -151,6 +109,126 @@ _SCORES: Final = (
     "true or false, copy or other, or nothing. At most 200,000 rows in 8 MB; rows that cannot be read are named by their line."
 )
 
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Words:
+    """What the reference says of a kind."""
+
+    many: str
+    holds: str
+    listed: str = ""
+    put: str
+    request: type[ProfileRequest | PolicyRequest]
+    body: type[ProfileBody | PolicyBody]
+    list_body: type[msgspec.Struct]
+    example_request: dict[str, object]
+    example: dict[str, Any]
+
+
+def _rule_routes(kind: Kind, words: _Words) -> tuple[Route, ...]:
+    """Profiles and policies are kept alike."""
+    many = words.many
+
+    async def list_rules(request: web.Request) -> web.Response:
+        found = await request.app[MESH].thresholds.list(kind, request[CALLER].project)
+        return json_response(words.list_body(**{many: found}))
+
+    async def get_rule(request: web.Request) -> web.Response:
+        return json_response(await request.app[MESH].thresholds.get(kind, request[CALLER].project, request.match_info["name"]))
+
+    async def put_rule(request: web.Request) -> web.Response:
+        said = read_body(await read_json_body(request, request.app[SETTINGS].gateway_client_seconds), words.request)
+        return json_response(await request.app[MESH].thresholds.put(request[CALLER].project, request.match_info["name"], said))
+
+    async def delete_rule(request: web.Request) -> web.Response:
+        await request.app[MESH].thresholds.delete(kind, request[CALLER].project, request.match_info["name"])
+        return web.Response(status=204)
+
+    return (
+        Route(
+            name=f"list_{many}",
+            method="GET",
+            path=f"/v1/{many}",
+            handler=list_rules,
+            summary=f"The project's {many}, by name",
+            description=words.listed,
+            key=Key.ALWAYS,
+            scope="thresholds:read",
+            answer=words.list_body,
+            example_answer={many: [words.example]},
+        ),
+        Route(
+            name=f"get_{kind}",
+            method="GET",
+            path=f"/v1/{many}/{{name}}",
+            handler=get_rule,
+            summary=f"One {kind}",
+            key=Key.ALWAYS,
+            scope="thresholds:read",
+            answer=words.body,
+            errors=(NotFound,),
+            example_answer=words.example,
+        ),
+        Route(
+            name=f"put_{kind}",
+            method="PUT",
+            path=f"/v1/{many}/{{name}}",
+            handler=put_rule,
+            summary=f"Save {words.holds} under a name",
+            description=f"Makes it, or replaces it. {words.put}",
+            key=Key.ALWAYS,
+            scope="thresholds:write",
+            bodies={JSON: words.request},
+            answer=words.body,
+            errors=(Conflict,),
+            example_request=words.example_request,
+            example_answer=words.example,
+        ),
+        Route(
+            name=f"delete_{kind}",
+            method="DELETE",
+            path=f"/v1/{many}/{{name}}",
+            handler=delete_rule,
+            summary=f"Delete a {kind}",
+            description="Requests that still name it are refused.",
+            key=Key.ALWAYS,
+            scope="thresholds:write",
+            status=204,
+            errors=(NotFound,),
+        ),
+    )
+
+
+_PROFILES: Final = _rule_routes(
+    Kind.PROFILE,
+    _Words(
+        many="profiles",
+        holds="cutoffs",
+        listed="Those that every project has (`general`, `stock`, `adversarial`) are at GET /config.",
+        put="Pairs and searches with a key of the project then take it as `profile`, at once. A name has 1 to 64 lower-case letters, "
+        "digits, - and _.",
+        request=ProfileRequest,
+        body=ProfileBody,
+        list_body=ProfileListBody,
+        example_request={"cutoffs": {"image": 0.72}, "note": "pilot of November"},
+        example=examples.PROFILE,
+    ),
+)
+_POLICIES: Final = _rule_routes(
+    Kind.POLICY,
+    _Words(
+        many="policies",
+        holds="lanes",
+        put="Pairs and searches that name it as `policy` then say in which `lane` each score falls: the one that begins highest of those "
+        "that it reaches, or `otherwise`. One to eight lanes, named as you like.",
+        request=PolicyRequest,
+        body=PolicyBody,
+        list_body=PolicyListBody,
+        example_request={"lanes": {"auto_block": 0.95, "review": 0.7}, "otherwise": "pass"},
+        example=examples.POLICY,
+    ),
+)
+
 ROUTES: Final = (
     Route(
         name="analyse_scores",
@@ -169,60 +247,7 @@ ROUTES: Final = (
         errors=(Overloaded,),
         example_answer=examples.ANALYSIS,
     ),
-    Route(
-        name="list_profiles",
-        method="GET",
-        path="/v1/profiles",
-        handler=list_profiles,
-        summary="The project's profiles, by name",
-        description="Those that every project has (`general`, `stock`, `adversarial`) are at GET /config.",
-        key=Key.ALWAYS,
-        scope="thresholds:read",
-        answer=ProfileListBody,
-        example_answer={"profiles": [examples.PROFILE]},
-    ),
-    Route(
-        name="get_profile",
-        method="GET",
-        path="/v1/profiles/{name}",
-        handler=get_profile,
-        summary="One profile",
-        key=Key.ALWAYS,
-        scope="thresholds:read",
-        answer=ProfileBody,
-        errors=(NotFound,),
-        example_answer=examples.PROFILE,
-    ),
-    Route(
-        name="put_profile",
-        method="PUT",
-        path="/v1/profiles/{name}",
-        handler=put_profile,
-        summary="Save cutoffs under a name",
-        description=(
-            "Makes it, or replaces it. Pairs and searches with a key of the project then take it as `profile`, at once. A name has 1 to "
-            "64 lower-case letters, digits, - and _."
-        ),
-        key=Key.ALWAYS,
-        scope="thresholds:write",
-        bodies={JSON: ProfileRequest},
-        answer=ProfileBody,
-        errors=(Conflict,),
-        example_request={"cutoffs": {"image": 0.72}, "note": "pilot of November"},
-        example_answer=examples.PROFILE,
-    ),
-    Route(
-        name="delete_profile",
-        method="DELETE",
-        path="/v1/profiles/{name}",
-        handler=delete_profile,
-        summary="Delete a profile",
-        description="Requests that still name it are refused.",
-        key=Key.ALWAYS,
-        scope="thresholds:write",
-        status=204,
-        errors=(NotFound,),
-    ),
+    *_PROFILES,
     Route(
         name="try_policy",
         method="POST",
@@ -242,57 +267,5 @@ ROUTES: Final = (
         example_request={"lanes": {"auto_block": 0.95, "review": 0.7}, "otherwise": "pass", "since": "2026-11-01T00:00:00Z"},
         example_answer=examples.LANES,
     ),
-    Route(
-        name="list_policies",
-        method="GET",
-        path="/v1/policies",
-        handler=list_policies,
-        summary="The project's policies, by name",
-        key=Key.ALWAYS,
-        scope="thresholds:read",
-        answer=PolicyListBody,
-        example_answer={"policies": [examples.POLICY]},
-    ),
-    Route(
-        name="get_policy",
-        method="GET",
-        path="/v1/policies/{name}",
-        handler=get_policy,
-        summary="One policy",
-        key=Key.ALWAYS,
-        scope="thresholds:read",
-        answer=PolicyBody,
-        errors=(NotFound,),
-        example_answer=examples.POLICY,
-    ),
-    Route(
-        name="put_policy",
-        method="PUT",
-        path="/v1/policies/{name}",
-        handler=put_policy,
-        summary="Save lanes under a name",
-        description=(
-            "Makes it, or replaces it. Pairs and searches that name it as `policy` then say in which `lane` each score falls: the one that "
-            "begins highest of those that it reaches, or `otherwise`. One to eight lanes, named as you like."
-        ),
-        key=Key.ALWAYS,
-        scope="thresholds:write",
-        bodies={JSON: PolicyRequest},
-        answer=PolicyBody,
-        errors=(Conflict,),
-        example_request={"lanes": {"auto_block": 0.95, "review": 0.7}, "otherwise": "pass"},
-        example_answer=examples.POLICY,
-    ),
-    Route(
-        name="delete_policy",
-        method="DELETE",
-        path="/v1/policies/{name}",
-        handler=delete_policy,
-        summary="Delete a policy",
-        description="Requests that still name it are refused.",
-        key=Key.ALWAYS,
-        scope="thresholds:write",
-        status=204,
-        errors=(NotFound,),
-    ),
+    *_POLICIES,
 )

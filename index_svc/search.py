@@ -135,7 +135,7 @@ class Search:
         return await self._cut(connection, project, way, threshold, query.min_coverage)
 
     async def _policy(self, connection: Connection, project: UUID, name: str) -> Policy | None:
-        return (await self._thresholds.policy(connection, project, name)).policy if name else None
+        return await self._thresholds.policy(connection, project, name) if name else None
 
     async def _cut(self, connection: Connection, project: UUID, way: Way, threshold: float | None, min_coverage: float) -> _Cut:
         found = await access_store.find_project(connection, project)

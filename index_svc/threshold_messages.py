@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, Final
 
 from index_svc.decision import Decision, DecisionFilter
 from index_svc.messages import moment
-from index_svc.profile import NamedPolicy, ThresholdProfile
+from index_svc.rule import Rule, RuleKind
 from index_svc.texts import checked_text
 from matching.thresholds.lanes import Policy
 from mesh.errors import InvalidRequest
@@ -19,41 +20,50 @@ _HASH: Final = re.compile(r"([0-9a-f]{64})?", re.ASCII)
 _HASHES: Final = ("source_sha256", "target_sha256", "source_pdq", "target_pdq")
 _TEXTS: Final = ("request_id", "endpoint", "profile", "policy", "lane", "algorithm")
 _MAX_TEXT: Final = 64
+_KINDS: Final[dict[int, RuleKind]] = {
+    thresholds_pb2.RULE_KIND_PROFILE: RuleKind.PROFILE,
+    thresholds_pb2.RULE_KIND_POLICY: RuleKind.POLICY,
+}
 
 
-def profile_to_proto(profile: ThresholdProfile) -> thresholds_pb2.ThresholdProfile:
-    return thresholds_pb2.ThresholdProfile(
-        name=profile.name,
-        note=profile.note,
-        updated_at=profile.updated_at.timestamp() if profile.updated_at else 0.0,
-        **{medium.value: cutoff for medium, cutoff in profile.cutoffs.items()},
-    )
+def kind_from_proto(number: int) -> RuleKind:
+    if number not in _KINDS:
+        raise InvalidRequest(f"kind has no meaning for {number}", field="kind")
+    return _KINDS[number]
 
 
-def profile_from_proto(message: thresholds_pb2.ThresholdProfile) -> ThresholdProfile:
-    cutoffs = {medium: getattr(message, medium) for medium in MediaType if message.HasField(medium.value)}
-    return ThresholdProfile(message.name, cutoffs, message.note)
+def rule_to_proto(rule: Rule) -> thresholds_pb2.Rule:
+    updated_at = rule.updated_at.timestamp() if rule.updated_at else 0.0
+    message = thresholds_pb2.Rule(name=rule.name, note=rule.note, updated_at=updated_at)
+    if isinstance(rule.body, Policy):
+        lanes = [thresholds_pb2.Lane(name=name, min_score=floor) for name, floor in rule.body.lanes]
+        message.policy.CopyFrom(thresholds_pb2.Policy(lanes=lanes, otherwise=rule.body.otherwise))
+    else:
+        message.profile.CopyFrom(cutoffs_to_proto(rule.body))
+    return message
 
 
-def policy_to_proto(kept: NamedPolicy) -> thresholds_pb2.Policy:
-    return thresholds_pb2.Policy(
-        name=kept.name,
-        lanes=[thresholds_pb2.Lane(name=name, min_score=floor) for name, floor in kept.policy.lanes],
-        otherwise=kept.policy.otherwise,
-        note=kept.note,
-        updated_at=kept.updated_at.timestamp() if kept.updated_at else 0.0,
-    )
+def rule_from_proto(message: thresholds_pb2.Rule) -> Rule:
+    is_policy = message.WhichOneof("body") == "policy"
+    return Rule(message.name, _policy(message.policy) if is_policy else _cutoffs(message.profile), message.note)
 
 
-def policy_from_proto(message: thresholds_pb2.Policy) -> NamedPolicy:
+def cutoffs_to_proto(cutoffs: Mapping[MediaType, float]) -> thresholds_pb2.Cutoffs:
+    return thresholds_pb2.Cutoffs(**{medium.value: cutoff for medium, cutoff in cutoffs.items()})
+
+
+def _cutoffs(message: thresholds_pb2.Cutoffs) -> dict[MediaType, float]:
+    return {medium: getattr(message, medium) for medium in MediaType if message.HasField(medium.value)}
+
+
+def _policy(message: thresholds_pb2.Policy) -> Policy:
     lanes = {lane.name: lane.min_score for lane in message.lanes}
     if len(lanes) < len(message.lanes):
         raise InvalidRequest("a lane is there twice", field="lanes")
     try:
-        policy = Policy.of(lanes, message.otherwise)
+        return Policy.of(lanes, message.otherwise)
     except ValueError as problem:
         raise InvalidRequest(str(problem), field="lanes") from problem
-    return NamedPolicy(message.name, policy, message.note)
 
 
 def decision_to_proto(decision: Decision) -> decisions_pb2.Decision:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from typing import Any, Final
+from uuid import UUID
 
 from index_svc import texts
 from index_svc.decision_log import DecisionLog
+from index_svc.rule import RuleKind
 from index_svc.threshold_messages import (
     decision_from_proto,
     decision_to_proto,
     filter_from_proto,
-    policy_from_proto,
-    policy_to_proto,
-    profile_from_proto,
-    profile_to_proto,
+    kind_from_proto,
+    rule_from_proto,
+    rule_to_proto,
 )
 from index_svc.thresholds import Thresholds
 from matching.thresholds.lanes import MAX_LANES
@@ -28,45 +29,20 @@ class ThresholdServicer(thresholds_pb2_grpc.ThresholdServiceServicer):
     def __init__(self, thresholds: Thresholds) -> None:
         self._thresholds = thresholds
 
-    async def PutProfile(self, request: thresholds_pb2.PutProfileRequest, context: Any) -> thresholds_pb2.PutProfileResponse:  # noqa: N802
-        kept = await self._thresholds.put_profile(texts.known_id(request.project_id, "project"), profile_from_proto(request.profile))
-        return thresholds_pb2.PutProfileResponse(profile=profile_to_proto(kept))
+    async def PutRule(self, request: thresholds_pb2.PutRuleRequest, context: Any) -> thresholds_pb2.PutRuleResponse:  # noqa: N802
+        kept = await self._thresholds.put(texts.known_id(request.project_id, "project"), rule_from_proto(request.rule))
+        return thresholds_pb2.PutRuleResponse(rule=rule_to_proto(kept))
 
-    async def GetProfile(self, request: thresholds_pb2.GetProfileRequest, context: Any) -> thresholds_pb2.GetProfileResponse:  # noqa: N802
-        found = await self._thresholds.get_profile(texts.known_id(request.project_id, "project"), texts.checked_text(request.name, "name"))
-        return thresholds_pb2.GetProfileResponse(profile=profile_to_proto(found))
+    async def GetRule(self, request: thresholds_pb2.GetRuleRequest, context: Any) -> thresholds_pb2.GetRuleResponse:  # noqa: N802
+        return thresholds_pb2.GetRuleResponse(rule=rule_to_proto(await self._thresholds.get(*_named(request))))
 
-    async def ListProfiles(  # noqa: N802
-        self, request: thresholds_pb2.ListProfilesRequest, context: Any
-    ) -> thresholds_pb2.ListProfilesResponse:
-        found = await self._thresholds.list_profiles(texts.known_id(request.project_id, "project"))
-        return thresholds_pb2.ListProfilesResponse(profiles=map(profile_to_proto, found))
+    async def ListRules(self, request: thresholds_pb2.ListRulesRequest, context: Any) -> thresholds_pb2.ListRulesResponse:  # noqa: N802
+        found = await self._thresholds.list(texts.known_id(request.project_id, "project"), kind_from_proto(request.kind))
+        return thresholds_pb2.ListRulesResponse(rules=map(rule_to_proto, found))
 
-    async def DeleteProfile(  # noqa: N802
-        self, request: thresholds_pb2.DeleteProfileRequest, context: Any
-    ) -> thresholds_pb2.DeleteProfileResponse:
-        await self._thresholds.delete_profile(texts.known_id(request.project_id, "project"), texts.checked_text(request.name, "name"))
-        return thresholds_pb2.DeleteProfileResponse()
-
-    async def PutPolicy(self, request: thresholds_pb2.PutPolicyRequest, context: Any) -> thresholds_pb2.PutPolicyResponse:  # noqa: N802
-        kept = await self._thresholds.put_policy(texts.known_id(request.project_id, "project"), policy_from_proto(request.policy))
-        return thresholds_pb2.PutPolicyResponse(policy=policy_to_proto(kept))
-
-    async def GetPolicy(self, request: thresholds_pb2.GetPolicyRequest, context: Any) -> thresholds_pb2.GetPolicyResponse:  # noqa: N802
-        found = await self._thresholds.get_policy(texts.known_id(request.project_id, "project"), texts.checked_text(request.name, "name"))
-        return thresholds_pb2.GetPolicyResponse(policy=policy_to_proto(found))
-
-    async def ListPolicies(  # noqa: N802
-        self, request: thresholds_pb2.ListPoliciesRequest, context: Any
-    ) -> thresholds_pb2.ListPoliciesResponse:
-        found = await self._thresholds.list_policies(texts.known_id(request.project_id, "project"))
-        return thresholds_pb2.ListPoliciesResponse(policies=map(policy_to_proto, found))
-
-    async def DeletePolicy(  # noqa: N802
-        self, request: thresholds_pb2.DeletePolicyRequest, context: Any
-    ) -> thresholds_pb2.DeletePolicyResponse:
-        await self._thresholds.delete_policy(texts.known_id(request.project_id, "project"), texts.checked_text(request.name, "name"))
-        return thresholds_pb2.DeletePolicyResponse()
+    async def DeleteRule(self, request: thresholds_pb2.DeleteRuleRequest, context: Any) -> thresholds_pb2.DeleteRuleResponse:  # noqa: N802
+        await self._thresholds.delete(*_named(request))
+        return thresholds_pb2.DeleteRuleResponse()
 
 
 class DecisionServicer(decisions_pb2_grpc.DecisionServiceServicer):
@@ -96,3 +72,8 @@ class DecisionServicer(decisions_pb2_grpc.DecisionServiceServicer):
         project, wanted = texts.known_id(request.project_id, "project"), filter_from_proto(request.filter)
         total, reaching = await self._log.count(project, wanted, list(request.floors))
         return decisions_pb2.CountDecisionsResponse(total=total, reaching=reaching)
+
+
+def _named(request: thresholds_pb2.GetRuleRequest | thresholds_pb2.DeleteRuleRequest) -> tuple[UUID, RuleKind, str]:
+    project = texts.known_id(request.project_id, "project")
+    return project, kind_from_proto(request.kind), texts.checked_text(request.name, "name")

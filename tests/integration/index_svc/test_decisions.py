@@ -14,8 +14,8 @@ import pytest
 from index_svc.access import Access
 from index_svc.decision import Decision, DecisionFilter
 from index_svc.decision_log import DecisionLog
-from index_svc.profile import MAX_OF_A_PROJECT, NamedPolicy, ThresholdProfile
 from index_svc.records import ProjectSettings
+from index_svc.rule import MAX_OF_A_PROJECT, Rule, RuleKind
 from index_svc.store import decisions as store
 from index_svc.store.database import Database
 from index_svc.thresholds import Thresholds
@@ -163,27 +163,27 @@ async def test_log_of_another_project_is_not_seen(log: DecisionLog, project: UUI
     assert await log.count(project, ALL, []) == (0, [])
 
 
-PROFILE = ThresholdProfile("strict", {MediaType.IMAGE: 0.72, MediaType.AUDIO: 0.8}, "by the pilot")
-POLICY = NamedPolicy("moderation", Policy.of({"remove": 0.95, "review": 0.7}, "pass"))
+PROFILE = Rule("strict", {MediaType.IMAGE: 0.72, MediaType.AUDIO: 0.8}, "by the pilot")
+POLICY = Rule("moderation", Policy.of({"remove": 0.95, "review": 0.7}, "pass"))
 
 
 async def test_profiles_and_policies_are_kept_by_project_and_name(database: Database, access: Access, project: UUID) -> None:
     thresholds, other = Thresholds(database, access), (await access.create_project("other", "unlimited")).id
-    await thresholds.put_profile(project, PROFILE)
-    kept = await thresholds.put_profile(project, replace(PROFILE, cutoffs={MediaType.VIDEO: 0.5}))
-    assert (kept.cutoffs, await thresholds.list_profiles(other)) == ({MediaType.VIDEO: 0.5}, [])
-    assert (await thresholds.put_policy(project, POLICY)).policy == (await thresholds.get_policy(project, "moderation")).policy
-    assert [policy.name for policy in await thresholds.list_policies(project)] == ["moderation"]
-    await thresholds.delete_profile(project, "strict")
-    await thresholds.delete_policy(project, "moderation")
-    for gone in (thresholds.get_profile(project, "strict"), thresholds.delete_policy(project, "moderation")):
+    await thresholds.put(project, PROFILE)
+    kept = await thresholds.put(project, replace(PROFILE, body={MediaType.VIDEO: 0.5}))
+    assert (kept.body, await thresholds.list(other, RuleKind.PROFILE)) == ({MediaType.VIDEO: 0.5}, [])
+    assert (await thresholds.put(project, POLICY)).body == (await thresholds.get(project, RuleKind.POLICY, "moderation")).body
+    assert [policy.name for policy in await thresholds.list(project, RuleKind.POLICY)] == ["moderation"]
+    await thresholds.delete(project, RuleKind.PROFILE, "strict")
+    await thresholds.delete(project, RuleKind.POLICY, "moderation")
+    for gone in (thresholds.get(project, RuleKind.PROFILE, "strict"), thresholds.delete(project, RuleKind.POLICY, "moderation")):
         with pytest.raises(NotFound):
             await gone
 
 
 async def test_cutoff_is_the_products_own_or_the_projects(database: Database, access: Access, project: UUID) -> None:
     thresholds = Thresholds(database, access)
-    await thresholds.put_profile(project, PROFILE)
+    await thresholds.put(project, PROFILE)
     async with database.transaction() as connection:
         assert await thresholds.cutoff(connection, project, "stock", MediaType.VIDEO) == 0.85
         assert await thresholds.cutoff(connection, project, "strict", MediaType.AUDIO) == 0.8
@@ -198,27 +198,25 @@ async def test_cutoff_is_the_products_own_or_the_projects(database: Database, ac
     [
         replace(PROFILE, name="general"),
         replace(PROFILE, name="Strict"),
-        replace(PROFILE, cutoffs={}),
-        replace(PROFILE, cutoffs={MediaType.IMAGE: 1.01}),
-        replace(PROFILE, cutoffs={MediaType.IMAGE: float("nan")}),
+        replace(PROFILE, body={}),
+        replace(PROFILE, body={MediaType.IMAGE: 1.01}),
+        replace(PROFILE, body={MediaType.IMAGE: float("nan")}),
         replace(PROFILE, note="\0"),
     ],
     ids=["product's own name", "upper case", "no cutoff", "above one", "no number", "NUL"],
 )
-async def test_profile_that_makes_no_sense_is_refused(database: Database, access: Access, project: UUID, profile: ThresholdProfile) -> None:
+async def test_profile_that_makes_no_sense_is_refused(database: Database, access: Access, project: UUID, profile: Rule) -> None:
     with pytest.raises(InvalidRequest):
-        await Thresholds(database, access).put_profile(project, profile)
+        await Thresholds(database, access).put(project, profile)
 
 
 async def test_project_has_so_many_profiles_and_no_more(database: Database, access: Access, project: UUID) -> None:
     thresholds = Thresholds(database, access)
     for at in range(MAX_OF_A_PROJECT - 1):
-        await thresholds.put_profile(project, replace(PROFILE, name=f"p{at}"))
-    last = await asyncio.gather(
-        *(thresholds.put_profile(project, replace(PROFILE, name=f"q{at}")) for at in range(4)), return_exceptions=True
-    )
-    assert sorted(type(one).__name__ for one in last) == ["Conflict", "Conflict", "Conflict", "ThresholdProfile"]
-    assert (await thresholds.put_profile(project, replace(PROFILE, name="p0"))).name == "p0"
+        await thresholds.put(project, replace(PROFILE, name=f"p{at}"))
+    last = await asyncio.gather(*(thresholds.put(project, replace(PROFILE, name=f"q{at}")) for at in range(4)), return_exceptions=True)
+    assert sorted(type(one).__name__ for one in last) == ["Conflict", "Conflict", "Conflict", "Rule"]
+    assert (await thresholds.put(project, replace(PROFILE, name="p0"))).name == "p0"
     assert Conflict.http_status == 409
 
 
