@@ -19,7 +19,6 @@ from limits.aio.storage import RedisStorage, Storage
 from limits.aio.strategies import MovingWindowRateLimiter
 from limits.errors import ConfigurationError, StorageError
 from prometheus_client import Counter
-from redis.asyncio import BlockingConnectionPool
 
 from gateway.moving_windows import MovingWindows
 from mesh.errors import MeshError, RateLimited
@@ -107,6 +106,9 @@ def open_store(url: str) -> Storage:
     """A Redis by its URL; raises ValueError where it is none. Nothing is dialled before it is asked."""
     if urlsplit(url).scheme not in _SCHEMES:
         raise ValueError(f"must be empty, or a URL that begins with {', '.join(f'{scheme}://' for scheme in _SCHEMES)}")
+    # As dear to import as all the rest of the gateway, and most have none.
+    from redis.asyncio import BlockingConnectionPool  # noqa: PLC0415
+
     try:
         # A burst waits for a connection that is there: opening one for each of its requests takes longer.
         pool = BlockingConnectionPool.from_url(url.replace("redis+unix:", "unix:"), max_connections=_CONNECTIONS, timeout=_STORE_SECONDS)
