@@ -18,5 +18,7 @@ def origin() -> Iterator[Origin]:
 
 @pytest.fixture(scope="session")
 def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningMesh]:
-    with RunningMesh(tmp_path_factory.mktemp("mesh"), DEMO="on", DEMO_ADDRESS_PER_DAY="1000000", DEMO_PER_DAY="1000000") as running:
+    demo = {"DEMO": "on", "DEMO_ADDRESS_PER_DAY": "1000000", "DEMO_PER_DAY": "1000000"}
+    # Films take their time on a machine that has others to serve.
+    with RunningMesh(tmp_path_factory.mktemp("mesh"), GATEWAY_MATCH_SECONDS="100", **demo) as running:
         yield running

@@ -24,7 +24,7 @@ from tests.integration.index_svc.test_store import Library, fingerprint
 
 LAST_SECOND = datetime(2026, 11, 30, 23, 59, 59, 999999, UTC)
 FIRST_SECOND = datetime(2026, 12, 1, tzinfo=UTC)
-AT_ONCE = 100
+AT_ONCE = 25
 
 Outcome = TypeVar("Outcome")
 
