@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from multidict import CIMultiDictProxy
@@ -15,6 +16,7 @@ from gateway.marketplace import Marketplace
 from gateway.plan_rates import PlanRates
 from gateway.rate_limits import Rate
 from mesh.errors import FeatureDisabled, Forbidden, InsufficientScope, Unauthorized
+from mesh.media import MediaType
 
 REMEMBERED_SECONDS: Final = 2.0
 """A revoked key ends everywhere within this and the time of a request; so long a changed plan or rate takes, too."""
@@ -45,6 +47,8 @@ class Caller:
     """What their subscription stands for; a project's plan is the index's to know."""
     logs_decisions: bool = False
     """What it is answered is to be recorded first."""
+    default_cutoffs: Mapping[MediaType, float] = field(default_factory=dict)
+    """Its project's own, where a request names no profile."""
 
     def require(self, scope: str) -> None:
         """Refuses what the key may not do, and what the project's plan does not have."""
@@ -130,7 +134,15 @@ class Access:
 
 
 def _caller(grant: Grant) -> Caller:
-    return Caller(grant.project, grant.key_id, grant.scopes, grant.features, grant.rate, logs_decisions=grant.logs_decisions)
+    return Caller(
+        grant.project,
+        grant.key_id,
+        grant.scopes,
+        grant.features,
+        grant.rate,
+        logs_decisions=grant.logs_decisions,
+        default_cutoffs=grant.default_cutoffs,
+    )
 
 
 def carries_key(headers: CIMultiDictProxy[str]) -> bool:

@@ -16,6 +16,8 @@ from mesh import call
 from mesh.errors import InvalidRequest, NotFound
 from mesh.media import MatchOptions, MatchResult, MediaType, Profile
 
+DEFAULT: Final = "default"
+"""The project's profile that decides where a request names none."""
 _RECORD_SECONDS: Final = 5.0
 
 
@@ -60,13 +62,14 @@ class Deciders:
 
     async def of(self, wanted: MatchOptionFields) -> Decider:
         """Refuses names that the caller's project does not have."""
-        own = await self._own_cutoff(wanted.profile)
+        profile = wanted.profile or (DEFAULT if self.medium in self.caller.default_cutoffs else Profile.GENERAL)
+        own = await self._own_cutoff(profile) if wanted.profile else self.caller.default_cutoffs.get(self.medium)
         threshold = own if wanted.threshold is None else wanted.threshold
         policy = await self._policy(wanted.policy) if wanted.policy else None
         return Decider(
             options=wanted.options(own),
-            threshold=CUTOFFS[self.medium].profiles[wanted.profile] if threshold is None else threshold,
-            profile=wanted.profile if wanted.threshold is None else "",
+            threshold=CUTOFFS[self.medium].profiles[profile] if threshold is None else threshold,
+            profile=profile if wanted.threshold is None else "",
             policy_name=wanted.policy or "",
             policy=policy,
             endpoint=self.endpoint,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -58,6 +58,8 @@ class Grant:
     rate: Rate | None = None
     features: frozenset[str] = frozenset()
     logs_decisions: bool = False
+    default_cutoffs: Mapping[MediaType, float] = field(default_factory=dict)
+    """Of the project's profile `default`."""
 
 
 class IndexClient:
@@ -78,7 +80,9 @@ class IndexClient:
     async def authenticate(self, key: str) -> Grant:
         found = await client.ask(self.stub.Authenticate, index_pb2.AuthenticateRequest(key=key))
         rate = Rate(found.rate_requests, found.rate_seconds) if found.rate_requests else None
-        return Grant(found.project_id, found.key_id, frozenset(found.scopes), rate, frozenset(found.features), found.logs_decisions)
+        cutoffs = {medium: getattr(found.default_cutoffs, medium) for medium in MediaType if found.default_cutoffs.HasField(medium.value)}
+        scopes, features = frozenset(found.scopes), frozenset(found.features)
+        return Grant(found.project_id, found.key_id, scopes, rate, features, found.logs_decisions, cutoffs)
 
     async def index_asset(self, project: str, medium: MediaType, wanted: IndexRequest, idempotency_key: str) -> AcceptedBody:
         request = asset_to_proto(wanted)

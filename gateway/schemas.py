@@ -29,9 +29,12 @@ class MatchOptionFields(msgspec.Struct, kw_only=True):
 
     threshold: Annotated[Score | None, Meta(description="The score from which on `match` is true, instead of the profile's cutoff.")] = None
     profile: Annotated[
-        Name,
-        Meta(description="Which cutoff decides: `general`, `stock` or `adversarial` (see GET /config), or a profile of the key's project."),
-    ] = "general"
+        Name | UnsetType,
+        Meta(
+            description="Which cutoff decides: `general`, `stock` or `adversarial` (see GET /config), or a profile of the key's project. "
+            "Without it: that of the key's project named `default`, where it has one, else `general`."
+        ),
+    ] = UNSET
     policy: Annotated[Name | None, Meta(description="A policy of the key's project; `lane` then says where the score falls in it.")] = None
     transforms: Annotated[Transforms, Meta(description="`none`: only copies that are upright, unmirrored and at their own pace match.")] = (
         Transforms.ALL
@@ -39,9 +42,9 @@ class MatchOptionFields(msgspec.Struct, kw_only=True):
     include: Annotated[list[Include], Meta(description="Fields that the answer has beside the six.")] = []
 
     def options(self, own_cutoff: float | None = None) -> MatchOptions:
-        """With the cutoff of the profile that it names, where that is none of the product's."""
+        """With the cutoff of the profile that decides, where that is none of the product's."""
         threshold = own_cutoff if self.threshold is None else self.threshold
-        profile = Profile.GENERAL if threshold is not None else Profile(self.profile)
+        profile = Profile(self.profile) if self.profile and threshold is None else Profile.GENERAL
         return MatchOptions(threshold, profile, self.transforms, frozenset(self.include))
 
 

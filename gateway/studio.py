@@ -145,7 +145,11 @@ def _parser() -> argparse.ArgumentParser:
         "--lane", type=_lane, action="append", metavar="NAME=SCORE", help="count lanes, such as --lane auto_block=0.95 --lane review=0.7"
     )
     parser.add_argument("--otherwise", default="pass", help="the lane of the rest")
-    parser.add_argument("--save", metavar="NAME", help="save the cutoff as a profile; the key is that of MEDIAMESH_API_KEY")
+    parser.add_argument(
+        "--save",
+        metavar="NAME",
+        help="save the cutoff as a profile, `default` as the project's own; with the key MEDIAMESH_API_KEY",
+    )
     parser.add_argument("--json", action="store_true", help="print what POST /thresholds/analyse answers")
     return parser
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 import aiohttp
 
 from gateway.pair_list import Pair
-from mesh.errors import BY_CODE, Forbidden, MeshError, NotAvailable, QuotaExceeded, Unauthorized, from_code
+from mesh.errors import BY_CODE, Forbidden, MeshError, NotAvailable, NotFound, QuotaExceeded, Unauthorized, from_code
 from mesh.media import MediaType
 
 _SECONDS: Final = 30.0
@@ -71,7 +71,13 @@ class StudioClient:
         )
 
     async def save(self, name: str, cutoffs: Mapping[str, float]) -> None:
-        await self._send("PUT", f"/v1/profiles/{name}", {"cutoffs": cutoffs, "note": "from the threshold studio"})
+        """Other media that the profile has keep their cutoffs."""
+        path = f"/v1/profiles/{name}"
+        try:
+            kept = (await self._send("GET", path))["cutoffs"]
+        except NotFound:
+            kept = {}
+        await self._send("PUT", path, {"cutoffs": {**kept, **cutoffs}, "note": "from the threshold studio"})
 
     async def _score_one(self, pair: Pair) -> float:
         if pair.type not in set(MediaType):
@@ -87,7 +93,7 @@ class StudioClient:
                 await asyncio.sleep(wait)
         raise AssertionError
 
-    async def _send(self, method: str, path: str, body: object) -> Any:
+    async def _send(self, method: str, path: str, body: object = None) -> Any:
         try:
             async with self._session.request(method, self._url + path, json=body) as response:
                 answer = await response.json()

@@ -96,6 +96,8 @@ class Grant:
     features: list[str] = field(default_factory=list)
     # What is decided is to be recorded.
     logs_decisions: bool = False
+    # Of the project's profile `default`.
+    default_cutoffs: dict[MediaType, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from index_svc.query import Known, Queries, Query
 from index_svc.quotas import Quotas
 from index_svc.ranking import DEFAULT_THRESHOLDS, STRONG_COVERAGE, is_hit, is_strong, ranked
 from index_svc.records import Fingerprint, Hit, Kind, Narrowing, ProjectSettings
+from index_svc.rule import DEFAULT
 from index_svc.sources import Sources
 from index_svc.store import access as access_store
 from index_svc.store import hashes as hash_store
@@ -68,6 +69,7 @@ class _Cut:
     default_threshold: float
     strong_coverage: float
     there: frozenset[Kind]
+    profile: str = ""
     is_logged: bool = False
 
 
@@ -140,12 +142,13 @@ class Search:
     async def _cut(self, connection: Connection, project: UUID, way: Way, threshold: float | None, min_coverage: float) -> _Cut:
         found = await access_store.find_project(connection, project)
         settings = found.settings if found else ProjectSettings()
-        own = settings.threshold(way.through)
-        default = DEFAULT_THRESHOLDS[way.through] if own is None else own
+        own = await self._thresholds.default_cutoff(connection, project, way.through)
+        known = (own, settings.threshold(way.through), DEFAULT_THRESHOLDS[way.through])
+        default = next(threshold for threshold in known if threshold is not None)
         strong_coverage = STRONG_COVERAGE if settings.strong_coverage is None else settings.strong_coverage
         there = await hash_store.kinds_there(connection, project, way.media_type) if way.has_hashes else set()
         cutoff = _checked_threshold(threshold, default)
-        return _Cut(cutoff, min_coverage, default, strong_coverage, frozenset(there), settings.decision_log)
+        return _Cut(cutoff, min_coverage, default, strong_coverage, frozenset(there), "" if own is None else DEFAULT, settings.decision_log)
 
     async def _find(self, project: UUID, way: Way, known: Known, narrowing: Narrowing, cut: _Cut, timings: dict[str, float]) -> list[Hit]:
         """By its fingerprint among assets that have one of its kind, and by its hashes among all others of its own medium."""
@@ -252,7 +255,7 @@ def _decision(query: Query, cut: _Cut, known: Known, page: list[Hit], policy: Po
         confidence=best.confidence if best else Confidence.NONE,
         is_match=best is not None,
         threshold=cut.threshold,
-        profile=query.profile if query.threshold is None else "",
+        profile=query.profile or cut.profile if query.threshold is None else "",
         policy=query.policy,
         lane=policy.lane(best.similarity_score if best else None) if policy else "",
         source_sha256=made.sha256 if made else known.hashes.get("sha256", ""),

@@ -40,6 +40,7 @@ from index_svc.search import Search
 from index_svc.settings import Settings
 from index_svc.sources import Sources
 from index_svc.store.database import Database
+from index_svc.threshold_messages import cutoffs_to_proto
 from index_svc.threshold_server import DecisionServicer, ThresholdServicer
 from index_svc.thresholds import Thresholds
 from index_svc.upload_door import UploadDoor
@@ -164,6 +165,7 @@ class IndexServicer(UploadDoor, HashListDoor, BulkDoor, RenewalDoor):
             rate_seconds=grant.rate_seconds,
             features=grant.features,
             logs_decisions=grant.logs_decisions,
+            default_cutoffs=cutoffs_to_proto(grant.default_cutoffs),
         )
 
     async def CreateProject(self, request: index_pb2.CreateProjectRequest, context: Any) -> index_pb2.CreateProjectResponse:  # noqa: N802

@@ -9,7 +9,9 @@ from uuid import UUID
 from psycopg.rows import DictRow, class_row
 
 from index_svc.records import Grant, Key, Project, ProjectSettings
+from index_svc.rule import DEFAULT
 from index_svc.store.database import Connection
+from mesh.media import MediaType
 
 _KEY = "id, name, scopes, created_at, expires_at, revoked_at, last_used_at, requests_per_second, burst_seconds"
 _SETTINGS = tuple(field.name for field in fields(ProjectSettings))
@@ -79,18 +81,20 @@ async def list_keys(connection: Connection, project: UUID) -> list[Key]:
 async def find_valid_key(connection: Connection, identity: str) -> tuple[bytes, Grant] | None:
     """The key's digest and what it allows, where it is neither revoked nor past its time."""
     found = await connection.execute(
-        "SELECT keys.digest, keys.project, keys.scopes, plans.features, projects.decision_log,"
+        "SELECT keys.digest, keys.project, keys.scopes, plans.features, projects.decision_log, own.image, own.video, own.audio,"
         " coalesce(keys.requests_per_second, plans.requests_per_second, 0) AS rate,"
         " CASE WHEN keys.requests_per_second IS NULL THEN plans.burst_seconds ELSE keys.burst_seconds END AS seconds"
         " FROM keys JOIN projects ON projects.id = keys.project JOIN plans ON plans.name = projects.plan"
+        " LEFT JOIN profiles own ON own.project = keys.project AND own.name = %s"
         " WHERE keys.id = %s AND keys.revoked_at IS NULL AND (keys.expires_at IS NULL OR keys.expires_at > now())",
-        [identity],
+        [DEFAULT, identity],
     )
     row = await found.fetchone()
     if row is None:
         return None
     rate = row["rate"] * row["seconds"], row["seconds"]
-    return row["digest"], Grant(row["project"], identity, row["scopes"], *rate, row["features"], row["decision_log"])
+    cutoffs = {medium: row[medium] for medium in MediaType if row[medium] is not None}
+    return row["digest"], Grant(row["project"], identity, row["scopes"], *rate, row["features"], row["decision_log"], cutoffs)
 
 
 async def touch_key(connection: Connection, identity: str) -> None:

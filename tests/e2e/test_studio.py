@@ -116,6 +116,16 @@ def test_cutoff_is_saved_as_a_profile_that_pairs_take(visit: Visit, mesh: Runnin
     expect(page.locator("#save-said")).to_contain_text('"profile": "marketplace"')
     kept = project.request("GET", "/v1/profiles/marketplace").json
     assert kept["cutoffs"] == {"image": pytest.approx(cutoff(page))}
+    page.get_by_label("The project’s own threshold").check()
+    page.locator("#save button").click()
+    expect(page.locator("#save-said")).to_contain_text("names no profile")
+    # One medium after the other.
+    page.get_by_label("images").uncheck()
+    page.get_by_label("sounds").check()
+    page.locator("#profile-cutoff").fill("0.9")
+    page.locator("#save button").click()
+    expect(page.locator("#save-said")).to_contain_text("names no profile")
+    assert project.request("GET", "/v1/profiles/default").json["cutoffs"] == {"image": pytest.approx(cutoff(page)), "audio": 0.9}
     assert page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])") == '[{},{},""]'
 
 

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -21,6 +22,7 @@ from tests.origin import Origin
 from tests.pictures import encoded, photo
 from tests.running_mesh import ROOT, Answer, RunningMesh
 
+PATIENCE_SECONDS = 60.0
 SCORES = b"score,label\n0.97,1\n0.91,1\n0.84,1\n0.44,1\n0.52,0\n0.31,0\n0.08,0\n0,0\nhigh,1\n"
 
 
@@ -57,6 +59,13 @@ def put(project: Project, path: str, **body: object) -> Answer:
 
 def post_csv(project: Project, path: str, content: bytes) -> Answer:
     return project.mesh.request("POST", path, content, {"Authorization": f"Bearer {project.key}", "Content-Type": "text/csv"})
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    """What a gateway knows of a key it asks for anew within two seconds."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not is_so():
+        assert time.monotonic() < deadline
 
 
 def lines(project: Project, query: str = "") -> list[dict[str, Any]]:
@@ -110,6 +119,42 @@ def test_own_profile_decides_pairs_of_its_project(project: Project, mesh: Runnin
     assert project.post("/image/match", **pair, profile="never").json["match"] is True
     assert project.post("/image/match", **pair, profile="never", threshold=1.0).json["match"] is False
     assert project.request("GET", "/v1/profiles").json["profiles"] == [project.request("GET", "/v1/profiles/never").json]
+
+
+def test_project_threshold_decides_pairs_and_searches_that_name_none(mesh: RunningMesh, pair: dict[str, str]) -> None:
+    own = new_project(mesh)
+    own.index(pair["source_url"])
+    score = own.post("/image/match", **pair).json["similarity_score"]
+    put(own, "/v1/profiles/default", cutoffs={"image": 1.0})
+    wait_until(lambda: own.post("/image/match", **pair).json["match"] is False)
+    decided = own.post("/image/match", **pair).json
+    assert (decided["match"], decided["similarity_score"]) == (False, score)
+    form = own.send_form("/image/match", ("source", encoded(photo(1), "JPEG")), ("target", encoded(photo(1), "WEBP")))
+    batch = own.post("/image/match/batch", source_url=pair["source_url"], target_urls=[pair["target_url"]])
+    assert (form.json["match"], batch.json["results"][0]["result"]["match"]) == (False, False)
+    assert own.search(pair["target_url"]) == []
+    for said in ({"profile": "general"}, {"threshold": 0.5}):
+        assert own.post("/image/match", **pair, **said).json["match"] is True
+        assert len(own.search(pair["target_url"], **said)) == 1
+    # Nobody else's, and of no other medium.
+    assert mesh.match(**pair).json["match"] is True
+    put(own, "/v1/profiles/default", cutoffs={"video": 1.0})
+    wait_until(lambda: own.post("/image/match", **pair).json["match"] is True)
+    assert len(own.search(pair["target_url"])) == 1
+
+
+def test_what_the_project_threshold_decided_is_in_the_log_by_its_name(mesh: RunningMesh, pair: dict[str, str]) -> None:
+    own = new_project(mesh)
+    admin(mesh, "settings", own.id, "--decision-log", "on")
+    put(own, "/v1/profiles/default", cutoffs={"image": 0.7})
+
+    def decided_by(path: str, **asked: str) -> tuple[str, float]:
+        answer = own.post(path, **asked)
+        (row,) = lines(own, f"&request_id={answer.headers['x-request-id']}") or [{"profile": "", "threshold": 0.0}]
+        return row["profile"], row["threshold"]
+
+    wait_until(lambda: decided_by("/image/match", **pair) == ("default", 0.7))
+    assert decided_by("/v1/search/image/url", url=pair["target_url"]) == ("default", 0.7)
 
 
 def test_own_profile_decides_forms_and_batches_alike(project: Project, pair: dict[str, str]) -> None:

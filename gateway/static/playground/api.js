@@ -20,7 +20,7 @@ export function post(path, content, options) {
   return send("POST", path, content, options);
 }
 
-/** Sends an object as JSON, a form, or (with its type) text; resolves to {body, timing}. `onUpload` is told which share has gone out. */
+/** Sends an object as JSON, a form, nothing (null), or (with its type) text; resolves to {body, timing}. `onUpload` is told which share has gone out. */
 export function send(method, path, content, { key = "", type = "", signal, onUpload = () => {} } = {}) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
@@ -36,7 +36,7 @@ export function send(method, path, content, { key = "", type = "", signal, onUpl
     request.onerror = () => reject(new Problem({ code: "unreachable", message: "The gateway did not answer." }));
     request.onabort = () => reject(new DOMException("cancelled", "AbortError"));
     signal?.addEventListener("abort", () => request.abort(), { once: true });
-    if (content instanceof FormData) {
+    if (content instanceof FormData || content === null) {
       request.send(content);
     } else if (type) {
       request.setRequestHeader("Content-Type", type);

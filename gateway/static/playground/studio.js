@@ -24,6 +24,8 @@ const NOTES = {
   wide_interval: "The interval is wide: with more pairs the cutoff may move a good deal.",
 };
 
+const DEFAULT = "default";
+
 let given = "";
 let fromFile = null;
 let analysis = null;
@@ -185,7 +187,7 @@ function legend() {
   if (analysis.copies) said.push(["copies", "copies, above the line"]);
   if (analysis.unlabelled) said.push(["unlabelled", "unlabelled, above the line"]);
   if (analysis.others) said.push(["others", "others, below the line"]);
-  return element("figcaption", {}, ...said.flatMap(([kind, text]) => [element("span", { class: `swatch is-${kind}`, "aria-hidden": "true" }), ` ${text}  `]), "Heights are square roots of counts, so that rare scores are seen.");
+  return element("figcaption", {}, ...said.flatMap(([kind, text]) => [element("span", { class: `swatch is-${kind}`, "aria-hidden": "true" }), ` ${text}; `]), "heights are square roots of counts, so that rare scores are seen.");
 }
 
 function range([low, high], between = " – ") {
@@ -291,6 +293,11 @@ for (const name of ["cost", "prevalence"]) {
   });
 }
 
+byId("is-default").addEventListener("change", () => {
+  const isDefault = byId("is-default").checked;
+  byId("profile-name").value = isDefault ? DEFAULT : "";
+  byId("profile-name").readOnly = isDefault;
+});
 byId("save").addEventListener("submit", async (event) => {
   event.preventDefault();
   const name = byId("profile-name").value.trim();
@@ -306,9 +313,13 @@ byId("save").addEventListener("submit", async (event) => {
   }
   if (!key()) return askForKey("A profile belongs to a project, and its key says which. “make key” prints one.");
   const cutoff = Number(byId("profile-cutoff").value);
+  const path = `v1/profiles/${encodeURIComponent(name)}`;
+  said.textContent = "";
   try {
-    const { body } = await send("PUT", `v1/profiles/${encodeURIComponent(name)}`, { cutoffs: Object.fromEntries(media.map((medium) => [medium, cutoff])), note: "from the threshold studio" }, { key: key() });
-    said.replaceChildren("Saved. Ask for it with ", element("code", { text: `"profile": "${body.name}"` }), ".");
+    const kept = await send("GET", path, null, { key: key() }).then(({ body }) => body.cutoffs, (error) => { if (error.code !== "not_found") throw error; });
+    await send("PUT", path, { cutoffs: { ...kept, ...Object.fromEntries(media.map((medium) => [medium, cutoff])) }, note: "from the threshold studio" }, { key: key() });
+    if (name === DEFAULT) said.textContent = "Saved. It decides wherever a request with a key of the project names no profile.";
+    else said.replaceChildren("Saved. Ask for it with ", element("code", { text: `"profile": "${name}"` }), ".");
   } catch (error) {
     said.textContent = `Not saved: ${error.message}.`;
     if (error.code === "unauthorized") askForKey("The gateway does not know this key, or it was revoked.");
