@@ -1,48 +1,38 @@
-"""The API's reference: the document that describes every route, and a page that renders it with nothing from other hosts."""
+"""The API's reference: the document that describes every route, and a page that renders it."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import re
 from typing import Any, Final
 
 from aiohttp import web
 
+from gateway.code_samples import DEFAULT_BASE
 from gateway.handlers import json_response
-from gateway.routes import Key, Route
-from mesh.errors import NotFound
+from gateway.pages import assets_route, page, page_route
+from gateway.routes import SETTINGS, Key, Route
 
 DOCUMENT: Final = web.AppKey("document", dict[str, Any])
 
-STATIC: Final = Path(__file__).parent / "static"
-_SCRIPTS: Final = ("docs.js", "redoc.standalone.js")
+_HOST: Final = re.compile(r"[A-Za-z0-9.-]+(:\d+)?|\[[0-9a-fA-F:]+\](:\d+)?")
 # The digest is that of an empty style element, which the viewer makes and then fills through the DOM.
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='; img-src 'self' data:; "
     "font-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-_HEADERS: Final = {"Content-Security-Policy": _POLICY, "Referrer-Policy": "no-referrer", "Cache-Control": "no-cache"}
 
 
 async def openapi_document(request: web.Request) -> web.Response:
-    """GET /openapi.json"""
-    return json_response(request.app[DOCUMENT])
+    """GET /openapi.json, whose samples go where it was found, unless PUBLIC_BASE_URL says better."""
+    response = json_response(request.app[DOCUMENT])
+    if not request.app[SETTINGS].public_base_url and _HOST.fullmatch(request.host) and isinstance(response.body, bytes):
+        response.body = response.body.replace(DEFAULT_BASE.encode(), f"{request.scheme}://{request.host}".encode())
+    return response
 
 
-async def page(request: web.Request) -> web.FileResponse:
+async def reference(request: web.Request) -> web.Response:
     """GET /docs"""
-    return _file("docs.html", "text/html")
-
-
-async def script(request: web.Request) -> web.FileResponse:
-    """GET /docs/{file}"""
-    name = request.match_info["file"]
-    if name not in _SCRIPTS:
-        raise NotFound()
-    return _file(name, "text/javascript")
-
-
-def _file(name: str, content_type: str) -> web.FileResponse:
-    return web.FileResponse(STATIC / name, headers={**_HEADERS, "Content-Type": f"{content_type}; charset=utf-8"})
+    return page(request, "docs", "docs.html", _POLICY)
 
 
 ROUTES: Final = (
@@ -55,25 +45,6 @@ ROUTES: Final = (
         key=Key.NEVER,
         answer=dict[str, Any],
     ),
-    Route(
-        name="docs",
-        method="GET",
-        path="/docs",
-        handler=page,
-        summary="This document as a page",
-        key=Key.NEVER,
-        answer=str,
-        answer_type="text/html",
-    ),
-    Route(
-        name="docs_script",
-        method="GET",
-        path="/docs/{file}",
-        handler=script,
-        summary="What the page is rendered by",
-        key=Key.NEVER,
-        answer=str,
-        answer_type="text/javascript",
-        errors=(NotFound,),
-    ),
+    page_route("docs", "/docs", reference, "This document as a page"),
+    assets_route("docs"),
 )

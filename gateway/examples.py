@@ -59,7 +59,11 @@ SHA256: Final = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a0
 
 _HOST: Final = "https://media.example.com"
 PAIR_REQUEST: Final[dict[MediaType, dict[str, object]]] = {
-    MediaType.IMAGE: {"source_url": f"{_HOST}/original.jpg", "target_url": f"{_HOST}/copy.webp"},
+    # One photo in two sizes and formats, which is there for everyone.
+    MediaType.IMAGE: {
+        "source_url": "https://picsum.photos/id/237/800/600.jpg",
+        "target_url": "https://picsum.photos/id/237/400/300.webp",
+    },
     MediaType.VIDEO: {"source_url": f"{_HOST}/original.mp4", "target_url": f"{_HOST}/copy.webm"},
     MediaType.AUDIO: {"source_url": f"{_HOST}/original.mp3", "target_url": f"{_HOST}/clip.ogg"},
 }

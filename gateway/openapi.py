@@ -41,6 +41,9 @@ _PUBLIC: Final = tuple(error for error in BY_CODE.values() if error is not Finge
 _DESCRIPTION: Final = """\
 Tells whether two images, videos or sounds are the same content in disguise, and finds a file's copies in a library of yours.
 
+To begin, send two addresses to `POST /image/match`: its samples in curl, Python and Node can be run as they stand. In place of each
+address a file can be sent. What an answer means is the same for images, videos and sounds, in pairs and in searches.
+
 Every answer that is not 2xx is `{"error": {"code", "message", "request_id", "details"}}`: the code is stable, `details.field` names the
 field of the request that it is about, `details.policy` the limit that a 429 is about. A 429, 503 or 504 says in `Retry-After` when to try
 again (but for `ready_…`, where only deleting helps, or a larger plan). A path that is not listed here answers 404 `not_found`, another

@@ -39,7 +39,6 @@ from gateway.index_handlers import INDEX
 from gateway.marketplace import MIN_SECRET_CHARACTERS, Marketplace, read_plans
 from gateway.middleware import watch
 from gateway.plan_rates import PlanRates
-from gateway.playground import PLAYGROUND, Playground
 from gateway.rate_limits import Rate, RateLimits
 from gateway.routes import ADMISSION, SETTINGS, Route, add_routes
 from gateway.schemas import MAX_BODY_BYTES
@@ -77,7 +76,6 @@ def build(settings: Settings) -> web.Application:
     app[ANALYST] = Analyst()
     rates, addresses = _limits(settings)
     app.cleanup_ctx.append(partial(_open_mesh, rates=rates, addresses=addresses, marketplace=_marketplace(settings)))
-    app[PLAYGROUND] = Playground.read()
     routes = routes_of(settings)
     app[DOCUMENT] = openapi.document(routes, settings)
     add_routes(app.router, routes)

@@ -38,7 +38,10 @@ const page = {
   remember() {
     const panel = panels.get(current);
     const said = new URLSearchParams({ try: current });
-    if (panel.name === "search") said.set("kind", panel.medium);
+    if (panel.name === "search") {
+      said.set("kind", panel.medium);
+      said.set("among", panel.mediaTypes);
+    }
     for (const slot of panel.slots) if (slot.url) said.set(slot.name, slot.url);
     history.replaceState(null, "", `${location.pathname}${location.search}#${said}`);
   },
@@ -64,6 +67,10 @@ tablist.addEventListener("keydown", (event) => {
   tab.focus();
 });
 
+const ASKS = {
+  pair: ["Is it the same content?", "Give two files or two addresses. The mesh says whether one is a copy of the other, how sure it is, and where they agree."],
+  search: ["Is it in the library?", "Give a file or an address. The mesh finds its copies among the assets of your project, and what it is a part of."],
+};
 let current = "image";
 
 function show(name, { isFirst = false } = {}) {
@@ -74,6 +81,7 @@ function show(name, { isFirst = false } = {}) {
     tab.tabIndex = isCurrent ? 0 : -1;
   }
   for (const [each, panel] of panels) panel.element.hidden = each !== name;
+  [byId("question").textContent, byId("lead").textContent] = ASKS[name] ?? ASKS.pair;
   const needsKey = name === "search" || (facts.auth === "on" && facts.demo !== "on");
   byId("key-card").hidden = !needsKey && !page.key;
   byId("key").removeAttribute("aria-invalid");
@@ -89,6 +97,7 @@ function recall() {
   if (name === "search" && said.get("kind") in KINDS) panel.form.elements.medium.value = said.get("kind");
   page.config.catch(() => {}).then(() => {
     for (const slot of panel.slots) if (said.has(slot.name)) slot.address.value = said.get(slot.name);
+    if (name === "search" && said.has("among")) panel.lookThrough(said.get("among").split(","));
   });
 }
 

@@ -1,9 +1,10 @@
 // What a search found, the best first.
 
 import { element } from "./elements.js";
-import { milliseconds, percent, score, span } from "./words.js";
+import { FOUND, milliseconds, percent, score, span } from "./words.js";
 
-export function hitsCard(body) {
+/** `medium` is that of the query. */
+export function hitsCard(body, medium) {
   const { results } = body;
   const title = results.length ? `${results.length}${body.next_cursor ? " or more" : ""} found` : "Nothing found";
   return element(
@@ -11,17 +12,20 @@ export function hitsCard(body) {
     { class: `card hits ${results.length ? "is-match" : "is-other"}` },
     element("h2", { tabindex: "-1", text: title }),
     element("p", { class: "note", text: `${milliseconds(body.processing_time_ms)}${results.length ? "" : " · Nothing in the library reaches the threshold. A lower one shows what comes close."}` }),
-    results.length ? element("ol", {}, ...results.map(hit)) : null,
+    results.length ? element("ol", {}, ...results.map((found) => hit(found, medium))) : null,
   );
 }
 
-function hit(found) {
+function hit(found, medium) {
   const bar = element("span", { class: "bar", "aria-hidden": "true" }, element("span"));
   bar.firstChild.style.inlineSize = `${found.similarity * 100}%`;
   const facts = [`confidence ${found.confidence}`];
+  if (found.matched_through) facts.unshift(FOUND[found.media_type]?.[found.matched_through] ?? found.media_type);
   if (found.collection) facts.push(`in ${found.collection}`);
-  if (found.coverage !== null && found.coverage !== undefined) facts.push(`${percent(found.coverage)} of the query`);
-  for (const segment of found.matched_segments.slice(0, 3)) facts.push(`${span(segment.source_start, segment.source_end)} of it is ${span(segment.target_start, segment.target_end)}`);
+  if (medium !== "image" && found.coverage !== null) facts.push(`${percent(found.coverage)} of the query`);
+  for (const { source_start: start, source_end: end, target_start: from, target_end: to } of found.matched_segments.slice(0, 3)) {
+    facts.push(medium === "image" ? `shown at ${span(from, to)}` : `${span(start, end)} of the query is ${span(from, to)}`);
+  }
   const metadata = Object.keys(found.metadata ?? {}).length ? JSON.stringify(found.metadata) : "";
   return element(
     "li",

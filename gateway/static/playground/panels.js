@@ -2,6 +2,7 @@
 
 import { Problem, asCurl, post } from "./api.js";
 import { copyOf, element } from "./elements.js";
+import { EXAMPLES } from "./examples.js";
 import { picturesCard } from "./pictures.js";
 import { problemCard } from "./problems.js";
 import { hitsCard } from "./hits.js";
@@ -9,7 +10,7 @@ import { Slot } from "./slots.js";
 import { timelinesCard } from "./timelines.js";
 import { announcement, profilesCard, rawCard, verdictCard } from "./verdict.js";
 import { Work } from "./work.js";
-import { LOOKS_THROUGH } from "./words.js";
+import { FINDS, LOOKS_THROUGH } from "./words.js";
 
 class Panel {
   constructor(page, name, template) {
@@ -127,7 +128,15 @@ export class ComparePanel extends Panel {
     this.addSlots(source, target);
     for (const field of this.form.querySelectorAll("[data-only]")) if (field.dataset.only !== medium) field.remove();
     this.form.querySelector("[data-text=transforms]").textContent = LOOKS_THROUGH[medium];
+    const button = this.form.querySelector(".example");
+    if (medium in EXAMPLES) button.addEventListener("click", () => this.tryExample());
+    else button.remove();
     page.config.then((config) => this.configure(config.media[medium]), () => this.configure(null));
+  }
+
+  async tryExample() {
+    this.takeFiles(await EXAMPLES[this.medium]());
+    this.submit();
   }
 
   other(title) {
@@ -150,7 +159,8 @@ export class ComparePanel extends Panel {
     const fields = { include: ["regions", "transform", "coverage"] };
     const isAddresses = this.slots.every((slot) => !slot.file);
     if (this.medium === "video" && this.form.elements.audio.checked && isAddresses) fields.include.push("audio");
-    if (profile !== "general") fields.profile = profile;
+    // A project may have another default of its own.
+    if (profile !== "general" || this.page.key) fields.profile = profile;
     if (threshold !== undefined) fields.threshold = threshold;
     if (!this.form.elements.transforms.checked) fields.transforms = "none";
     const path = `${this.page.pairs}${this.medium}/match`;
@@ -179,7 +189,13 @@ export class SearchPanel extends Panel {
     const query = new Slot("Query", "image", { takesFiles: page.takesSearchFiles });
     query.name = "url";
     this.addSlots(query);
-    this.form.addEventListener("change", (event) => { if (event.target.name === "medium") this.configure(); });
+    this.among = this.form.querySelector(".through");
+    this.lookThrough([this.medium]);
+    this.form.addEventListener("change", (event) => {
+      if (event.target.name !== "medium") return;
+      this.configure();
+      this.page.remember();
+    });
     page.config.then((config) => { this.media = config.media; this.configure(); }, () => {});
   }
 
@@ -187,9 +203,28 @@ export class SearchPanel extends Panel {
     return this.form.elements.medium.value;
   }
 
+  /** The types of assets that are asked for. */
+  get mediaTypes() {
+    return [...this.among.querySelectorAll(":checked")].map((box) => box.value);
+  }
+
+  lookThrough(wanted) {
+    const finds = Object.entries(FINDS[this.medium]);
+    const isKnown = finds.some(([name]) => wanted.includes(name));
+    const boxes = finds.map(([name, text]) => element("label", { class: "check" }, element("input", { type: "checkbox", name: "among", value: name, checked: isKnown ? wanted.includes(name) : name === this.medium }), " ", element("span", { text })));
+    this.among.replaceChildren(this.among.firstElementChild, ...boxes);
+  }
+
   configure() {
     this.slots[0].setMedium(this.medium, this.media?.[this.medium] ?? null);
     this.slots[0].clear();
+    this.lookThrough([this.medium]);
+  }
+
+  submit() {
+    if (this.mediaTypes.length) return super.submit();
+    this.among.querySelector("input").focus();
+    return this.page.announce("Choose what to look through.");
   }
 
   reset() {
@@ -202,7 +237,9 @@ export class SearchPanel extends Panel {
     const fields = { limit: this.number("limit") ?? 20 };
     if (this.number("threshold") !== undefined) fields.threshold = this.number("threshold");
     if (names.length) fields.collections = names;
+    if (String(this.mediaTypes) !== this.medium) fields.media_types = this.mediaTypes;
     const [query] = this.slots;
+    this.searched = this.medium;
     if (!query.file) return { path: `v1/search/${this.medium}/url`, content: { url: query.url, ...fields } };
     const form = new FormData();
     for (const [name, value] of Object.entries(fields)) form.append(name, Array.isArray(value) ? JSON.stringify(value) : String(value));
@@ -211,7 +248,7 @@ export class SearchPanel extends Panel {
   }
 
   show({ body, timing }, curl) {
-    this.present(hitsCard(body), rawCard(body, timing, curl));
+    this.present(hitsCard(body, this.searched), rawCard(body, timing, curl));
     const count = body.results.length;
     this.page.announce(count ? `${count} found in the library.` : "Nothing like it is in the library.");
   }

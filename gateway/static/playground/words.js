@@ -6,6 +6,20 @@ export const KINDS = {
   audio: { tab: "Audio", one: "a sound", takes: ["audio", "video"], accept: "audio/*,video/*,.flac,.opus,.wma,.aiff" },
 };
 
+/** What a query of each kind finds among assets of each. */
+export const FINDS = {
+  image: { image: "images", video: "videos that show it" },
+  video: { video: "videos", audio: "sounds that are heard in it" },
+  audio: { audio: "sounds", video: "videos in which it is heard" },
+};
+
+/** By the kind of the asset, and what it was compared as. */
+export const FOUND = {
+  image: { image: "image" },
+  video: { video: "video", audio: "video, by its sound track" },
+  audio: { audio: "sound" },
+};
+
 export const LOOKS_THROUGH = {
   image: "Look through mirrors, flips and turns",
   video: "Look through mirrors, flips and turns",
@@ -13,7 +27,7 @@ export const LOOKS_THROUGH = {
 };
 
 export function score(value) {
-  return value.toFixed(value > 0.9995 && value < 1 ? 4 : 3);
+  return value.toFixed(value >= 0.9995 && value < 1 ? 4 : 3);
 }
 
 export function percent(share) {

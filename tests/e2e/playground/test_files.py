@@ -6,7 +6,7 @@ import re
 
 from aiohttp import web
 
-from gateway.playground import STATIC
+from gateway.pages import STATIC
 from gateway.server import build
 from gateway.settings import Settings
 from tests.running_mesh import RunningMesh
@@ -35,7 +35,7 @@ def test_page_is_asked_for_anew_and_answered_only_where_it_changed(mesh: Running
 
 
 def test_files_of_the_page_are_kept_for_good(mesh: RunningMesh) -> None:
-    for path in STATIC.iterdir():
+    for path in (STATIC / "playground").iterdir():
         if path.suffix in (".js", ".css"):
             served = mesh.get(f"/{assets(mesh)}/{path.name}")
             assert served.body == path.read_bytes()
@@ -75,7 +75,7 @@ def test_modules_make_no_markup_from_strings_and_keep_nothing() -> None:
     forbidden = re.compile(
         r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|localStorage|sessionStorage|indexedDB|document\.cookie"
     )
-    for path in STATIC.glob("*.js"):
+    for path in (STATIC / "playground").glob("*.js"):
         assert not forbidden.search(path.read_text()), path.name
 
 
@@ -84,7 +84,7 @@ def test_with_playground_off_there_is_no_page() -> None:
         return {resource.canonical for resource in app.router.resources()}
 
     gone = paths(build(Settings())) - paths(build(Settings(playground=False)))
-    assert gone == {"/", "/studio", "/playground/{version}/playground.css", "/playground/{version}/{file}"}
+    assert gone == {"/", "/studio", "/playground/{version}/{file}"}
 
 
 def test_page_says_whether_a_key_is_asked_for(mesh: RunningMesh) -> None:
