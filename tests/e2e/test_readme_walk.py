@@ -40,6 +40,8 @@ def test_what_is_printed_to_be_typed_works_as_printed(walk: Walk, document: Path
     printed = [(block, next(shown) if block.language == "sh" else "") for block in blocks]
     for block, output in printed:
         assert '"error":{' not in output.replace(" ", ""), block.text
+        if "/search/" in block.text:
+            assert '"name":"the dog"' in output.partition('"results":')[2], output
     for (_, output), (after, _) in pairwise(printed):
         if after.language == "text":
             assert without_scores(output) == without_scores(after.text)
