@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import cache
 from typing import Annotated, Any, Final, Literal, TypeVar, get_args, get_origin
 
 import msgspec
@@ -234,13 +235,19 @@ class NotReadyBody(msgspec.Struct, kw_only=True):
 
 def error_body(error: MeshError, request_id: str) -> ErrorBody:
     """The error as the public API answers it."""
-    detail = ErrorDetail(code=error.code, message=error.message, request_id=request_id, details=error.details or UNSET)
+    details = {name: _sayable(text) for name, text in error.details.items()}
+    detail = ErrorDetail(code=error.code, message=_sayable(error.message), request_id=request_id, details=details or UNSET)
     return ErrorBody(error=detail)
+
+
+def _sayable(text: str) -> str:
+    """A name that an error repeats may have come as bytes that are no UTF-8, and so as halves of characters."""
+    return text.encode(errors="replace").decode()
 
 
 def read_body(body: bytes, form: type[Form]) -> Form:
     """The body as a request, or InvalidRequest that names what is wrong with which field."""
-    required = [field.name for field in msgspec.structs.fields(form) if field.required]
+    required = [field.name for field in _fields_of(form) if field.required]
     try:
         fields = msgspec.json.decode(body)
         _refuse_doubles(body)
@@ -277,12 +284,18 @@ def read_fields(texts: Mapping[str, str], form: type[Form]) -> Form:
     return _convert(fields, form, is_text=True)
 
 
+@cache
+def _fields_of(form: type[msgspec.Struct]) -> tuple[msgspec.structs.FieldInfo, ...]:
+    """Worked out from the type's annotations, which takes longer than reading a body."""
+    return msgspec.structs.fields(form)
+
+
 def list_fields(form: type[msgspec.Struct]) -> set[str]:
     return _fields_of_kind(form, list)
 
 
 def _fields_of_kind(form: type[msgspec.Struct], kind: type) -> set[str]:
-    return {field.name for field in msgspec.structs.fields(form) if _is_of_kind(field.type, kind)}
+    return {field.name for field in _fields_of(form) if _is_of_kind(field.type, kind)}
 
 
 def _is_of_kind(declared: Any, kind: type) -> bool:
@@ -294,7 +307,7 @@ def _is_of_kind(declared: Any, kind: type) -> bool:
 
 def _require(fields: dict[str, Any], form: type[msgspec.Struct]) -> None:
     """All that are wrong are named at once."""
-    required = {field.name: field.type for field in msgspec.structs.fields(form) if field.required}
+    required = {field.name: field.type for field in _fields_of(form) if field.required}
     texts = {name for name, kind in required.items() if getattr(kind, "__origin__", kind) is str}
     wrong = [name for name in required if name not in fields or (name in texts and not isinstance(fields[name], str))]
     if wrong:
@@ -303,7 +316,7 @@ def _require(fields: dict[str, Any], form: type[msgspec.Struct]) -> None:
 
 
 def _convert(fields: dict[str, Any], form: type[Form], *, is_text: bool = False) -> Form:
-    known = {field.name for field in msgspec.structs.fields(form)}
+    known = {field.name for field in _fields_of(form)}
     if unknown := sorted(set(fields) - known):
         name = unknown[0][:_SHOWN_CHARACTERS]
         raise InvalidRequest(f"{name} is no {'parameter' if is_text else 'field'} of this request", field=name)

@@ -7,6 +7,7 @@ share a byte, no file is larger than it may be), and no more is ever unpacked th
 from __future__ import annotations
 
 import mmap
+import os
 import re
 import struct
 import unicodedata
@@ -91,11 +92,11 @@ def key_of(name: str) -> str:
 
 @contextmanager
 def _mapped(path: str) -> Iterator[mmap.mmap]:
-    with (
-        Path(path).open("rb") as file,
-        mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as content,
-    ):
-        yield content
+    with Path(path).open("rb") as file:
+        if not os.fstat(file.fileno()).st_size:
+            raise UnsupportedMedia("is an empty file")
+        with mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as content:
+            yield content
 
 
 def _listed(content: mmap.mmap, max_entries: int) -> Iterator[tuple[Entry, bytes]]:
@@ -153,7 +154,8 @@ def _large(extra: bytes, *values: int) -> tuple[int, int, int]:
     while at + 4 <= len(extra):
         kind, length = struct.unpack_from("<2H", extra, at)
         if kind == 1:
-            given = iter(struct.unpack_from(f"<{length // 8}Q", extra[: at + 4 + length], at + 4))
+            numbers = extra[at + 4 : at + 4 + length]
+            given = iter(struct.unpack_from(f"<{len(numbers) // 8}Q", numbers))
             found = tuple(next(given, 1 << 63) if value == 0xFFFFFFFF else value for value in values)
             return found[0], found[1], found[2]
         at += 4 + length

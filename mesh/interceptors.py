@@ -10,17 +10,19 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
+from functools import partial
 from typing import Any, Final
 
 import grpc
 from google.protobuf import any_pb2
+from google.protobuf.message import DecodeError
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 from prometheus_client import Counter, Gauge, Histogram
 
 from mesh import call, traces
 from mesh.certificates import names_of_peer
-from mesh.errors import DOMAIN, DeadlineExceeded, Forbidden, Internal, MeshError, Overloaded, from_code
+from mesh.errors import DOMAIN, DeadlineExceeded, Forbidden, Internal, InvalidRequest, MeshError, Overloaded, from_code
 
 _log = logging.getLogger(__name__)
 
@@ -68,6 +70,10 @@ def from_rpc_error(problem: grpc.aio.AioRpcError) -> MeshError:
     return from_code(code, "") if code else Internal()
 
 
+_UNREADABLE: Final = object()
+"""In the place of a message that could not be parsed, until somebody listens who can say so."""
+
+
 class CallInterceptor(grpc.aio.ServerInterceptor):
     """Wraps each of the mesh's own methods, `max_calls` at once; health and reflection pass through, so they answer under any load.
 
@@ -91,8 +97,9 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         name = f"{'stream' if handler.request_streaming else 'unary'}_{'stream' if handler.response_streaming else 'unary'}"
         wrap = self._answer_many if handler.response_streaming else self._answer_once
         make = getattr(grpc, f"{name}_rpc_method_handler")
-        wrapped = wrap(method.rsplit("/", 1)[-1], getattr(handler, name))
-        return make(wrapped, handler.request_deserializer, handler.response_serializer)
+        checked = _checked_many if handler.request_streaming else _checked
+        wrapped = wrap(method.rsplit("/", 1)[-1], lambda request, context: getattr(handler, name)(checked(request), context))
+        return make(wrapped, partial(_read, handler.request_deserializer), handler.response_serializer)
 
     def _answer_once(self, method: str, behaviour: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
         async def answer(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
@@ -140,6 +147,25 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         if error is not None:
             status = rpc_status.to_status(to_status(error))
             await context.abort(status.code, status.details, (*status.trailing_metadata, _DO_NOT_RETRY))
+
+
+def _read(deserialize: Callable[[bytes], Any], content: bytes) -> Any:
+    """gRPC itself would answer what is no such message with an error that has no code, and log all of its text."""
+    try:
+        return deserialize(content)
+    except DecodeError:
+        return _UNREADABLE
+
+
+def _checked(request: Any) -> Any:
+    if request is _UNREADABLE:
+        raise InvalidRequest("this is no message of the type that this call takes")
+    return request
+
+
+async def _checked_many(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    async for request in requests:
+        yield _checked(request)
 
 
 @asynccontextmanager

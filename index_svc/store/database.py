@@ -15,7 +15,7 @@ from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
 from index_svc.store.migration import apply_migrations
-from mesh.errors import DeadlineExceeded, NotAvailable
+from mesh.errors import DeadlineExceeded, InvalidRequest, NotAvailable
 
 _log = logging.getLogger(__name__)
 
@@ -70,6 +70,10 @@ class Database:
                 yield connection
         except psycopg.errors.QueryCanceled as problem:
             raise DeadlineExceeded() from problem
+        except psycopg.DataError as problem:
+            # NUL in a text, a number beyond the column's: whoever gave it is told, wherever it was not looked for.
+            _log.warning("database", extra={"problem": type(problem).__name__})
+            raise InvalidRequest("holds a text or a number that cannot be kept") from problem
         except (psycopg.OperationalError, PoolTimeout, PoolClosed) as problem:
             _log.warning("database", extra={"problem": type(problem).__name__})
             raise NotAvailable("the database is not reachable just now") from problem

@@ -124,6 +124,7 @@ def test_url_beside_a_file_is_held_to_the_rules_of_urls(mesh: RunningMesh) -> No
         (CONTENT_TYPE, b"{}"),
         (CONTENT_TYPE, b""),
         (CONTENT_TYPE, form(("threshold", "1")).replace(b"1\r\n", b"\xff\r\n")),
+        (CONTENT_TYPE, form(("threshold", "1")).replace(b"threshold", b"thr\xffhold")),
         (CONTENT_TYPE, form(("source", File(PHOTO))).replace(b'; name="source"', b"")),
         (
             CONTENT_TYPE,

@@ -17,6 +17,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from mesh import call, client
 from mesh.errors import DeadlineExceeded, FetchFailed, Internal, InvalidRequest, MeshError, NotAvailable, Overloaded
+from mesh.interceptors import from_rpc_error
 from mesh.server import Service, start_server
 from mesh.settings import InvalidSettings, MeshSettings, make_runtime_dir
 from protos import fetcher_pb2, fetcher_pb2_grpc, matcher_pb2, matcher_pb2_grpc
@@ -98,6 +99,17 @@ async def test_error_of_a_stream_arrives_after_what_was_answered(stub: Any, serv
 async def _candidates(*names: str) -> AsyncIterator[matcher_pb2.CompareRequest]:
     for name in names:
         yield matcher_pb2.CompareRequest(candidate=matcher_pb2.Candidate(id=name))
+
+
+@pytest.mark.parametrize("method", ["Match", "Compare"])
+async def test_message_of_no_such_type_is_refused_with_a_code(
+    channel: grpc.aio.Channel, caplog: pytest.LogCaptureFixture, method: str
+) -> None:
+    answers = channel.stream_stream(f"/mediamesh.v1.MatcherService/{method}")(iter([b"\xff canary"]))
+    with pytest.raises(grpc.aio.AioRpcError) as arrived:
+        await anext(aiter(answers))
+    assert isinstance(from_rpc_error(arrived.value), InvalidRequest)
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
 async def test_uncaught_text_never_reaches_the_peer(stub: Any, servicer: Scripted) -> None:

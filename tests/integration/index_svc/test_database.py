@@ -16,7 +16,7 @@ import pytest
 from index_svc.embedded import EmbeddedPostgres, make_cluster
 from index_svc.store.database import MIGRATIONS, Database
 from index_svc.store.migration import apply_migrations
-from mesh.errors import NotAvailable
+from mesh.errors import InvalidRequest, NotAvailable
 from tests.running_mesh import ROOT
 
 SERVE = """
@@ -131,6 +131,15 @@ async def test_absent_database_is_a_coded_error_and_is_used_once_it_is_there(tmp
             async with asyncio.timeout(30):
                 await database.is_migrated.wait()
             assert await _ask(database) == 1
+
+
+@pytest.mark.parametrize("value", ["half\0way", 1 << 40], ids=["NUL", "too large"])
+async def test_what_no_table_can_keep_is_told_to_whoever_gave_it(conninfo: str, value: object) -> None:
+    async with Database(conninfo, 2) as database:
+        with pytest.raises(InvalidRequest):
+            async with database.transaction() as connection:
+                await connection.execute("SELECT %s::text" if isinstance(value, str) else "SELECT %s::bigint::integer", (value,))
+        assert await _ask(database) == 1
 
 
 async def _ask(database: Database) -> int:
