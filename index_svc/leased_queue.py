@@ -50,6 +50,7 @@ class LeasedQueue:
         self._task = self.add(task_name, work)
         self._running: set[int] = set()
         self._workers: set[int] = set()
+        self._is_leaving = False
         logging.getLogger("procrastinate").setLevel(logging.CRITICAL)
 
     async def __aenter__(self) -> LeasedQueue:
@@ -58,6 +59,8 @@ class LeasedQueue:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        # A worker that is told to end where there is no database ends with that for its reason.
+        self._is_leaving = True
         for keeper in self._keepers:
             keeper.cancel()
         await asyncio.gather(*self._keepers, return_exceptions=True)
@@ -90,7 +93,7 @@ class LeasedQueue:
     async def _keep_working(self) -> None:
         """A worker of the queue; a new one where the database's absence ended it."""
         await self._database.is_migrated.wait()
-        while True:
+        while not self._is_leaving:
             try:
                 await self._app.run_worker_async(
                     queues=[self._name],
