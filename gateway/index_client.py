@@ -113,7 +113,8 @@ class IndexClient:
 
     async def retry_asset(self, project: str, asset_id: str) -> AcceptedBody:
         accepted = await client.ask(self.stub.RetryAsset, index_pb2.RetryAssetRequest(project_id=project, asset_id=asset_id))
-        return AcceptedBody(asset_id=asset_id, job_id=accepted.job_id, status="pending")
+        # An index from before says none: it took what had failed, and nothing else.
+        return AcceptedBody(asset_id=asset_id, job_id=accepted.job_id, status=STATUS.get(accepted.status, "pending"))
 
     async def get_job(self, project: str, job_id: str) -> JobBody:
         found = await client.ask(self.stub.GetJob, index_pb2.GetJobRequest(project_id=project, job_id=job_id))

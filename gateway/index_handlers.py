@@ -228,7 +228,8 @@ ROUTES: Final = (
         path="/v1/assets/{id}/retry",
         handler=retry_asset,
         summary="Try again what failed",
-        description="Takes the scope `image:index`, `audio:index` or `video:index`, as the asset's type is.",
+        description="Takes the scope `image:index`, `audio:index` or `video:index`, as the asset's type is. Asked again meanwhile,"
+        " it says how far that is.",
         key=Key.ALWAYS,
         status=202,
         answer=AcceptedBody,

@@ -11,7 +11,7 @@ from index_svc.access import Access
 from index_svc.cursors import cursor_of, read_cursor
 from index_svc.jobs import Jobs
 from index_svc.quotas import Quotas
-from index_svc.records import Asset, AssetDraft, AssetFilter, Job, Received
+from index_svc.records import Asset, AssetDraft, AssetFilter, AssetStatus, Job, Received
 from index_svc.store import access as access_store
 from index_svc.store import assets as store
 from index_svc.store import media as media_store
@@ -74,8 +74,8 @@ class Index:
             if not await store.delete_asset(connection, project, asset):
                 raise NotFound("there is no such asset")
 
-    async def retry(self, project: UUID, asset: UUID) -> UUID:
-        """The id of the asset's job, which tries again what failed."""
+    async def retry(self, project: UUID, asset: UUID) -> tuple[UUID, AssetStatus]:
+        """The id of the asset's job, which tries again what failed, and how far it is: whoever asks twice has asked once."""
         async with self._database.transaction() as connection:
             found = await store.find_asset(connection, project, asset)
             if found is None:
@@ -83,13 +83,16 @@ class Index:
             await self._access.require_feature(connection, project, f"{found.media_type}:index")
             reset = await store.reset_failed(connection, project, asset)
             if reset is None:
-                raise Conflict(f"only an asset that failed is tried again; this one is {found.status}", status=found.status)
+                waiting = await store.find_waiting(connection, project, asset)
+                if waiting is None:
+                    raise Conflict("only an asset that failed is tried again", status=AssetStatus.READY)
+                return waiting
             await self._quotas.require_place(connection, project, found.media_type)
             number, job = reset
             if not await media_store.need_again(connection, number):
                 raise Conflict("its bytes are not there any more: upload it again")
             await self._jobs.queue(connection, number)
-        return job
+        return job, AssetStatus.PENDING
 
     async def get_job(self, project: UUID, job: UUID) -> Job:
         async with self._database.transaction() as connection:

@@ -7,6 +7,7 @@ from collections.abc import Set
 from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Final
+from uuid import UUID
 
 from index_svc import keys
 from index_svc.cursors import cursor_of, read_cursor
@@ -212,6 +213,10 @@ def settings_from_proto(message: index_pb2.ProjectSettings) -> ProjectSettings:
 
 def settings_to_proto(settings: ProjectSettings) -> index_pb2.ProjectSettings:
     return index_pb2.ProjectSettings(**{field.name: getattr(settings, field.name) for field in fields(ProjectSettings)})
+
+
+def retried_to_proto(job: UUID, status: AssetStatus) -> index_pb2.RetryAssetResponse:
+    return index_pb2.RetryAssetResponse(job_id=str(job), status=_STATUS[status])
 
 
 def status_from_proto(number: int) -> AssetStatus | None:

@@ -30,6 +30,7 @@ from index_svc.messages import (
     moment,
     project_to_proto,
     query_from_proto,
+    retried_to_proto,
     settings_from_proto,
 )
 from index_svc.packing import Packing
@@ -222,8 +223,7 @@ class IndexServicer(UploadDoor, HashListDoor, BulkDoor, RenewalDoor):
 
     async def RetryAsset(self, request: index_pb2.RetryAssetRequest, context: Any) -> index_pb2.RetryAssetResponse:  # noqa: N802
         project = texts.known_id(request.project_id, "project")
-        job = await self._index.retry(project, texts.known_id(request.asset_id, "asset"))
-        return index_pb2.RetryAssetResponse(job_id=str(job))
+        return retried_to_proto(*await self._index.retry(project, texts.known_id(request.asset_id, "asset")))
 
     async def GetJob(self, request: index_pb2.GetJobRequest, context: Any) -> index_pb2.GetJobResponse:  # noqa: N802
         project = texts.known_id(request.project_id, "project")

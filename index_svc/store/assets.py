@@ -154,6 +154,15 @@ async def reset_failed(connection: Connection, project: UUID, asset: UUID) -> tu
     return (row["number"], row["job"]) if row else None
 
 
+async def find_waiting(connection: Connection, project: UUID, asset: UUID) -> tuple[UUID, AssetStatus] | None:
+    """The job of an asset that is pending or processing, and which of the two it is."""
+    cursor = await connection.execute(
+        "SELECT job, status FROM assets WHERE project = %s AND id = %s AND status IN ('pending', 'processing')", [project, asset]
+    )
+    row = await cursor.fetchone()
+    return (row["job"], AssetStatus(row["status"])) if row else None
+
+
 async def begin_processing(connection: Connection, number: int) -> DictRow | None:
     """What an asset that waits is about; also one whose worker was killed. None: nothing is left to do."""
     cursor = await connection.execute(
