@@ -30,7 +30,7 @@ from index_svc.records import MEDIUM_NUMBER, Fingerprint, Narrowing
 from index_svc.settings import Settings
 from index_svc.store.database import Database
 from index_svc.store.postings import find_candidates
-from index_svc.store.runs import PACKED_FROM
+from index_svc.store.runs import PACKED_FROM, PACKING_LOCK
 from mesh.media import MediaType
 from tests.edits import as_file
 from tests.index_client import Project, new_project
@@ -44,6 +44,7 @@ TERM_BITS: Final = {MediaType.IMAGE: 24, MediaType.VIDEO: 24, MediaType.AUDIO: 2
 """The low bits of a term that say what was seen; above them stands the table."""
 AT_ONCE: Final = 2000
 MIN_RUN: Final = 200
+QUIET_LOOKS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,17 +115,18 @@ class Library:
         self._rate = 0.0
 
     def index_known(self) -> None:
-        """As a client does it."""
-        started = time.perf_counter()
-        for number, content in enumerate(dict.fromkeys(pair.original for pair in self.known)):
-            self._assets[content] = self.project.index(self._origin.serve(f"original-{number}", content), self.medium)
-        spent = time.perf_counter() - started
-        self._size = len(self._assets)
-        print(f"{self._size} known assets, one after the other: {self._size / spent:.1f} a second")
+        """As a client does it; nothing of it is packed before its terms are read."""
         with psycopg.connect(self._conninfo) as connection:
-            rows = connection.execute("SELECT terms, positions FROM unpacked").fetchall()
-        if len(rows) < self._size:
-            raise SystemExit(f"{self._size - len(rows)} of the known assets were packed already: choose fewer searches")
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", [PACKING_LOCK])
+            started = time.perf_counter()
+            for number, content in enumerate(dict.fromkeys(pair.original for pair in self.known)):
+                self._assets[content] = self.project.index(self._origin.serve(f"original-{number}", content), self.medium)
+            spent = time.perf_counter() - started
+            self._size = len(self._assets)
+            print(f"{self._size} known assets, one after the other: {self._size / spent:.1f} a second", flush=True)
+            rows = connection.execute(
+                "SELECT terms, positions FROM unpacked WHERE media_type = %s ORDER BY asset", [self._medium_number]
+            ).fetchall()
         self._pool = [(np.array(terms), np.zeros(len(terms), int) if at is None else np.array(at)) for terms, at in rows]
 
     def fill(self, size: int, seconds: float) -> None:
@@ -142,6 +144,7 @@ class Library:
                 self._wait_until_packed(connection, 4 * AT_ONCE)
             self._wait_until_packed(connection, MIN_RUN)
             self._rate = packed / (time.perf_counter() - started)
+            self._wait_until_merged(connection)
             connection.autocommit = True
             connection.execute("VACUUM ANALYZE blocks, assets, unpacked")
 
@@ -190,6 +193,15 @@ class Library:
             if left < at_most or postings < PACKED_FROM:
                 return
             time.sleep(0.05)
+
+    def _wait_until_merged(self, connection: psycopg.Connection[Any]) -> None:
+        """Until there is no merge under way, for as long as it takes to see that none begins."""
+        quiet = 0
+        while quiet < QUIET_LOOKS:
+            time.sleep(1)
+            (merging,) = connection.execute("SELECT count(*) FROM runs WHERE merged_into IS NOT NULL").fetchone()  # type: ignore[misc]
+            connection.commit()
+            quiet = 0 if merging else quiet + 1
 
     def supply_payloads(self) -> None:
         """What a search compares has a payload: a stranger's."""

@@ -39,7 +39,9 @@ def vote(query: Postings, postings: Postings) -> tuple[NDArray[np.int64], NDArra
     shift = (np.repeat(shared.positions, pairings) - query.positions[asked]) // SHIFT_MS
     shift -= shift.min()
     place = asset * (shift.max() + 1) + shift
-    distinct = np.unique(place * len(query) + np.searchsorted(query.terms, query.terms[asked]))
+    # Not by numpy.unique, which hashes: of a hundred thousand that takes thirty milliseconds, sorting them one.
+    votes = np.sort(place * len(query) + np.searchsorted(query.terms, query.terms[asked]))
+    distinct = votes[np.flatnonzero(np.concatenate([[True], votes[1:] != votes[:-1]]))]
     holders, term = distinct // len(query), distinct % len(query)
     weights = weight(np.bincount(term))[term]
     starts = np.flatnonzero(np.concatenate([[True], holders[1:] != holders[:-1]]))

@@ -21,26 +21,29 @@ from mesh.media import MediaType
 
 # A term that is in so much says nothing, and would cost as much to read as all others together.
 _MAX_BLOCK_BYTES: Final = 1 << 18
-_NARROWED_AT_ONCE: Final = 2000
+_NARROWED_AT_ONCE: Final = 2
+"""Times as many as are wanted: most are there."""
 _UNPACKED: Final = """
 SELECT asset, terms, positions FROM unpacked
  WHERE project = (SELECT number FROM projects WHERE id = %(project)s) AND media_type = %(shelf)s
 """
-# The block of each term in every large run, and small runs whole. LIMIT keeps every plan on the index.
+# The block of each term in every large run, and small runs whole: as far as each is to be looked into. LIMIT keeps every plan on the index.
 _BLOCKS: Final = """
 WITH ours AS (
-  SELECT id, first_asset, postings <= %(small)s AS is_small FROM runs
+  SELECT id, first_asset, first_term, last_term, postings <= %(small)s AS is_small FROM runs
    WHERE project = (SELECT number FROM projects WHERE id = %(project)s) AND media_type = %(shelf)s
 )
 SELECT ours.id, ours.first_asset, found.first_term, found.pairs, found.positions
   FROM ours CROSS JOIN unnest(%(terms)s::bigint[]) AS given (term) CROSS JOIN LATERAL (
-    SELECT first_term, pairs, positions FROM blocks WHERE run = ours.id AND first_term <= given.term ORDER BY first_term DESC LIMIT 1
+    SELECT first_term, pairs, positions FROM blocks WHERE run = ours.id AND first_term BETWEEN ours.first_term AND given.term
+     ORDER BY first_term DESC LIMIT 1
   ) AS found
- WHERE NOT ours.is_small AND octet_length(found.pairs) <= %(max_block_bytes)s
+ WHERE NOT ours.is_small AND given.term BETWEEN ours.first_term AND ours.last_term AND octet_length(found.pairs) <= %(max_block_bytes)s
 UNION ALL
 SELECT ours.id, ours.first_asset, found.first_term, found.pairs, found.positions
   FROM ours CROSS JOIN LATERAL (
-    SELECT first_term, pairs, positions FROM blocks WHERE run = ours.id ORDER BY first_term LIMIT %(small)s
+    SELECT first_term, pairs, positions FROM blocks WHERE run = ours.id AND first_term BETWEEN ours.first_term AND ours.last_term
+     ORDER BY first_term LIMIT %(small)s
   ) AS found
  WHERE ours.is_small AND octet_length(found.pairs) <= %(max_block_bytes)s
 """
@@ -86,7 +89,7 @@ async def find_candidates(
         "without": narrowing.without,
     }
     found: list[int] = []
-    start, count = 0, _NARROWED_AT_ONCE
+    start, count = 0, _NARROWED_AT_ONCE * limit
     while len(found) < limit and start < len(numbers):
         some = numbers[start : start + count]
         cursor = await connection.execute(narrowed, {**there, "numbers": some})

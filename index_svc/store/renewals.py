@@ -169,7 +169,7 @@ async def replace_fingerprint(connection: Connection, number: int, made: Fingerp
 
 
 async def note_stale_runs(connection: Connection, job: UUID) -> bool:
-    """Where nothing of the job is awaited any more its project's runs are to be written again; those that are being merged just now are."""
+    """Where nothing of the job is awaited any more its project's runs are to be written again."""
     await connection.execute("SELECT FROM jobs WHERE id = %s FOR NO KEY UPDATE", [job])
     marked = await connection.execute(
         "UPDATE runs SET is_stale = true WHERE id IN"
@@ -180,7 +180,7 @@ async def note_stale_runs(connection: Connection, job: UUID) -> bool:
         "     LEFT JOIN sounds ON sounds.asset = assets.number WHERE renewals.job = jobs.id AND renewals.status = 'ready'"
         "     AND (assets.media_type = runs.media_type AND assets.stale_runs >= runs.id"
         "       OR runs.media_type = %(sounds)s AND sounds.stale_runs >= runs.id))"
-        "   FOR NO KEY UPDATE OF runs SKIP LOCKED)",
+        "   ORDER BY runs.id FOR NO KEY UPDATE OF runs)",
         {"job": job, "sounds": SHELF},
     )
     return marked.rowcount > 0
