@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from functools import cache
 from typing import Annotated, Any, Final, Literal, TypeVar, get_args, get_origin
@@ -73,6 +74,7 @@ class BatchRequest(MatchOptionFields, kw_only=True):
 
 
 _SHOWN_CHARACTERS: Final = 64
+_GIVEN_VALUE: Final = re.compile(r"(?<=Invalid enum value) '.*'", re.DOTALL)
 
 
 class SegmentBody(msgspec.Struct, kw_only=True):
@@ -325,7 +327,8 @@ def _convert(fields: dict[str, Any], form: type[Form], *, is_text: bool = False)
     except msgspec.ValidationError as problem:
         reason, _, path = str(problem).partition(" - at `$.")
         name = path.split("`")[0].split("[")[0].split(".")[0]
-        raise InvalidRequest(f"{name}: {reason}", field=name) from problem
+        # What was given is not said back: it may have been meant for another field.
+        raise InvalidRequest(f"{name}: {_GIVEN_VALUE.sub('', reason)}", field=name) from problem
 
 
 def _refuse_doubles(body: bytes | str) -> None:

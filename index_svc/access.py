@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -15,6 +16,8 @@ from index_svc.store import media as media_store
 from index_svc.store.database import Connection, Database
 from index_svc.store.usage import set_key_rate
 from mesh.errors import FeatureDisabled, InvalidRequest, NotFound, Unauthorized
+
+_log = logging.getLogger(__name__)
 
 DEFAULT_PLAN: Final = "free"
 MAX_NAME_CHARACTERS: Final = 200
@@ -63,6 +66,7 @@ class Access:
             if old is None:
                 raise NotFound("the project has no such key that is still valid")
             key, text = await self._insert_key(connection, project, old.name, old.scopes, None)
+            _log.info("key rotated", extra={"project": str(project), "key": old.id, "by": key.id})
             if old.requests_per_second:
                 await set_key_rate(connection, project, key.id, old.requests_per_second, old.burst_seconds or 1)
             return replace(key, requests_per_second=old.requests_per_second, burst_seconds=old.burst_seconds), text
@@ -71,6 +75,7 @@ class Access:
         async with self._database.transaction() as connection:
             if not await store.revoke_key(connection, project, identity):
                 raise NotFound("the project has no such key")
+        _log.info("key revoked", extra={"project": str(project), "key": identity})
 
     async def authenticate(self, text: str) -> Grant:
         """What the key allows; the same refusal whatever is wrong with it."""
@@ -110,7 +115,9 @@ class Access:
     ) -> tuple[Key, str]:
         new = keys.make_key()
         digest = keys.digest(new.text, await self._key_secret(connection))
-        return await store.insert_key(connection, project, new.id, name, digest, scopes, expires_at), new.text
+        key = await store.insert_key(connection, project, new.id, name, digest, scopes, expires_at)
+        _log.info("key made", extra={"project": str(project), "key": key.id, "scopes": scopes})
+        return key, new.text
 
     async def _key_secret(self, connection: Connection) -> bytes:
         if not self._secret:

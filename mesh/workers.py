@@ -28,6 +28,8 @@ from mesh.quarantine import Quarantine
 from mesh.worker import Nursery, Worker
 
 STARTS = Counter("mediamesh_worker_starts_total", "Workers that came up.", ["pool"])
+# Told as 0 from the start: Prometheus sees no increase in a series that begins with its first event.
+_USUAL_ENDS = ("stopped", "SIGKILL", "SIGSEGV", "SIGABRT", "SIGBUS", "SIGXCPU")
 ENDS = Counter(
     "mediamesh_worker_ends_total", "Workers that ended: stopped by their pool, or by a signal or exit of their own.", ["pool", "cause"]
 )
@@ -92,6 +94,8 @@ class WorkerPool:
         self._alive: dict[int, Worker] = {}
         self._idle: asyncio.Queue[Worker] = asyncio.Queue()
         self._background: set[asyncio.Task[None]] = set()
+        for cause in _USUAL_ENDS:
+            ENDS.labels(name, cause)
         ALL.labels(name).set(workers)
         BUSY.labels(name).set_function(lambda: self.running)
         WAITING.labels(name).set_function(lambda: self.waiting)

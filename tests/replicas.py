@@ -78,10 +78,13 @@ class ReplicatedMesh(RunningMesh):
             assert time.monotonic() < deadline, f"{service} {number} did not come back"
             await asyncio.sleep(LOOK_SECONDS)
 
+    def metrics_ports(self, service: str) -> list[int]:
+        """Of each replica."""
+        return [self._metrics[service] + METRICS_STEP * number for number in range(self.COUNT)]
+
     def calls(self, service: str, methods: Iterable[str]) -> list[float]:
         """How many of them each replica has answered."""
-        ports = [self._metrics[service] + METRICS_STEP * number for number in range(self.COUNT)]
-        return [sum(_metric(port, "mediamesh_calls_total", method) for method in methods) for port in ports]
+        return [sum(_metric(port, "mediamesh_calls_total", method) for method in methods) for port in self.metrics_ports(service)]
 
 
 def _metric(port: int, name: str, method: str) -> float:

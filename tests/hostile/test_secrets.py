@@ -10,11 +10,13 @@ import grpc
 import pytest
 
 from protos import fetcher_pb2, fetcher_pb2_grpc, index_pb2, index_pb2_grpc, matcher_pb2, matcher_pb2_grpc
+from tests.bulk import until_over
 from tests.certificates import Authority
 from tests.hostile.world import METRICS_PORTS, PUBLIC, World
+from tests.index_client import form, new_project
 from tests.pictures import encoded, photo
 from tests.raw_origin import answer, redirect
-from tests.running_mesh import RunningMesh, free_port
+from tests.running_mesh import Answer, RunningMesh, free_port
 
 CANARY = "canary7f3a"
 
@@ -89,6 +91,50 @@ def test_secrets_are_in_no_trace_and_origins_are_told_of_none_p09(world: World) 
     lines = [json.loads(line) for line in world.mesh.log.splitlines() if trace_id in line]
     assert {line["service"] for line in lines} == {"gateway", "image", "fetcher"}
     assert CANARY not in world.mesh.log
+
+
+def test_secrets_of_a_library_are_in_no_log_error_metric_or_trace_p09(world: World) -> None:
+    internet, canary = world.internet, "canary9b1d"
+    project = new_project(world.mesh)
+    good = internet.serve(
+        f"/{canary}.png?signature={canary}", encoded(photo(91), "PNG"), f"Content-Disposition: attachment; filename={canary}"
+    )
+    missing = internet.say(f"/gone-{canary}?{canary}", answer(canary.encode(), "404 Not Found"))
+    said = {"name": canary, "collection": canary, "owner": canary, "metadata": {canary: canary}}
+    trace_id = "5bf92f3577b34da6a3ce929d0e0e4737"
+    key = {"Authorization": f"Bearer {project.key}", "traceparent": f"00-{trace_id}-00f067aa0ba902b7-01"}
+
+    def ask(path: str, body: object, **headers: str) -> Answer:
+        return world.mesh.post(path, body, **(key | headers))
+
+    accepted = [ask("/v1/index/image/url", {"url": url, **said}) for url in (good, missing)]
+    content_type, form_body = form(("file", encoded(photo(92), "PNG")), ("name", canary), ("metadata", {"a": canary}))
+    form_body = form_body.replace(b"../../x.jpg", f"../{canary}.jpg".encode())
+    accepted.append(world.mesh.request("POST", "/v1/index/image/upload", form_body, {**key, "Content-Type": content_type}))
+    rows = f"url,media_type,name\n{missing},image,{canary}\nhttp://10.0.0.1/{canary},image,{canary}\n{canary},{canary},{canary}\n"
+    accepted.append(world.mesh.request("POST", "/v1/index/bulk/csv", rows.encode(), {**key, "Content-Type": "text/csv"}))
+    assert [given.status for given in accepted] == [202] * 4
+    ended = [project.until_done(given.json["asset_id"]) for given in accepted[:3]]
+    until_over(project, accepted[3].json["job_id"])
+    assert [asset["status"] for asset in ended] == ["ready", "failed", "ready"]
+    assert ask("/v1/search/image/url", {"url": good}).status == 200
+    refused = [
+        ask("/v1/search/image/url", {"url": missing}),
+        ask("/v1/search/image/url", {"url": f"http://10.0.0.1/{canary}"}),
+        ask("/v1/search/image/hash", {"hash": canary, "kind": canary}),
+        ask("/v1/index/image/url", {"url": good, "ttl_seconds": canary}),
+        ask(f"/v1/assets/{canary}/retry", {}),
+        ask("/v1/search/image/url", {"url": good, "profile": canary}),
+        ask("/v1/search/image/url", {"url": good}, Authorization=f"Bearer mm_live_{canary}"),
+        ask("/v1/search/image/url", {"url": good}, Authorization=f"Basic {canary}"),
+    ]
+    assert [given.status for given in refused] == [422, 400, 400, 400, 404, 400, 401, 401]
+    assert not [given for given in (*refused, *(str(asset["error"]) for asset in ended)) if canary in str(given)]
+    world.collector.until(lambda: any(service == "mediamesh-index" for service, _ in world.collector.spans(trace_id)))
+    for secret in (canary, project.key, project.key[-30:]):
+        assert secret not in world.mesh.log
+        assert secret.encode() not in world.collector.content
+        assert not [name for name in METRICS_PORTS if secret in world.metrics(name)]
 
 
 def test_each_line_of_the_log_is_one_record_p09(world: World) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -146,3 +147,21 @@ async def test_first_keys_made_at_once_are_all_hashed_with_one_secret(database: 
     checker = Access(database, "")
     for _, text in made:
         assert (await checker.authenticate(text)).project == project.id
+
+
+async def test_whatever_happens_to_a_key_leaves_a_line_in_the_log_without_the_key(access: Access, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "index_svc.access")
+    project = await access.create_project("one", "")
+    key, first = await access.create_key(project.id, "a", ["jobs:read"], None)
+    fresh, second = await access.rotate_key(project.id, key.id, 0)
+    await access.revoke_key(project.id, fresh.id)
+    lines = [vars(record) for record in caplog.records if record.name == "index_svc.access"]
+    assert [(line["message"], line["key"]) for line in lines] == [
+        ("key made", key.id),
+        ("key made", fresh.id),
+        ("key rotated", key.id),
+        ("key revoked", fresh.id),
+    ]
+    assert all(line["project"] == str(project.id) for line in lines)
+    assert lines[1]["scopes"] == ["jobs:read"]
+    assert not [line for line in lines if first[20:] in str(line) or second[20:] in str(line)]
