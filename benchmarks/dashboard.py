@@ -190,16 +190,17 @@ class Run:
                 await self._at(0.004)
 
     async def _restart_and_crash(self) -> None:
-        """An index replica is told to stop, and a worker that decodes images is killed."""
-        await self._at(0.45)
-        for service, number in (("index", 1), ("image", 0)):
-            replica = await asyncio.to_thread(self._mesh.replica, service, number)
-            if replica is not None and service == "index":
-                replica.terminate()
-            elif replica is not None:
-                workers = [child for child in replica.children(recursive=True) if not child.children()]
-                max(workers, key=psutil.Process.create_time).send_signal(signal.SIGKILL)
-            await self._at(0.08)
+        """An index replica is told to stop, and the workers of one that decodes images are killed."""
+        await self._at(0.4)
+        index = await asyncio.to_thread(self._mesh.replica, "index", 1)
+        image = await asyncio.to_thread(self._mesh.replica, "image", 0)
+        if index is None or image is None:
+            raise RuntimeError("a replica is gone")
+        index.terminate()
+        await self._at(0.1)
+        for child in image.children(recursive=True):
+            if child.parent() != image and psutil.pid_exists(child.pid):
+                child.send_signal(signal.SIGKILL)
 
     async def _rush(self, origin: LoadOrigin) -> None:
         """More than one address may ask."""
