@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import grpc
 import msgspec
@@ -97,6 +99,21 @@ class Witness(Scripted):
         self.callers.append(names_of_peer(context))
         return await super().Match(request, context)
 
+    async def has(self, count: int, calls: Sequence[asyncio.Task[Any]]) -> None:
+        """Wait until so many have come; a call that has ended by then has failed, and says so."""
+        while len(self.callers) < count:
+            for call in calls:
+                if call.done():
+                    call.result()
+            await asyncio.sleep(0.01)
+
+
+def replace(path: Path, content: bytes) -> None:
+    """By a new file in the place of the old one, as they are replaced where they are mounted."""
+    fresh = path.with_suffix(".new")
+    fresh.write_bytes(content)
+    fresh.replace(path)
+
 
 async def shown_by(address: str, settings: MeshSettings) -> bytes:
     """The certificate that a server shows to who connects now."""
@@ -119,15 +136,13 @@ async def test_renewed_certificates_are_used_from_then_on_and_no_call_is_lost(se
     async with client.open_channel(calling, address) as channel:
         match = matcher_pb2_grpc.MatcherServiceStub(channel).Match
         under_way = asyncio.create_task(client.ask(match, matcher_pb2.MatchRequest()))
-        while not servicer.callers:
-            await asyncio.sleep(0.01)
+        await servicer.has(1, [under_way])
         first = await shown_by(address, calling)
         for name, file in (("server", "server"), ("caller-renewed", "caller")):
             for path, text in zip((f"{file}.pem", f"{file}-key.pem"), map(Path.read_bytes, map(Path, authority.issue(name))), strict=True):
-                (tmp_path / path).write_bytes(text)
+                replace(tmp_path / path, text)
         later = [asyncio.create_task(client.ask(match, matcher_pb2.MatchRequest())) for _ in range(20)]
-        while len(servicer.callers) < 21:
-            await asyncio.sleep(0.01)
+        await servicer.has(21, [under_way, *later])
         assert await shown_by(address, calling) != first
         servicer.let_go.set()
         await asyncio.gather(under_way, *later)
@@ -140,7 +155,7 @@ def test_certificates_that_are_halfway_replaced_wait_until_they_are_whole(settin
     files = CertificateFiles(settings)
     held = files.current
     certificate, key = (Path(path).read_bytes() for path in Authority(tmp_path, "next").issue("next"))
-    Path(settings.mesh_tls_cert).write_bytes(certificate)
+    replace(Path(settings.mesh_tls_cert), certificate)
     assert files.current == held
     Path(settings.mesh_tls_key).unlink()
     assert files.current == held
