@@ -32,7 +32,8 @@ async def openapi_document(request: web.Request) -> web.Response:
 
 async def reference(request: web.Request) -> web.Response:
     """GET /docs"""
-    return page(request, "docs", "docs.html", _POLICY)
+    facts = {"playground": "on" if request.app[SETTINGS].playground else "off"}
+    return page(request, "docs", "docs.html", _POLICY, facts)
 
 
 ROUTES: Final = (

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from gateway.code_samples import DEFAULT_BASE
 from gateway.pages import STATIC
 from tests.running_mesh import RunningMesh
 
@@ -41,6 +42,17 @@ def test_policy_of_the_page_names_no_other_host_and_no_inline_script(mesh: Runni
     assert rules["script-src"] == rules["connect-src"] == "'self'"
     assert "unsafe" not in str(rules)
     assert "http" not in str(rules)
+
+
+def test_samples_go_where_the_reference_was_found(mesh: RunningMesh) -> None:
+    def sample(host: str) -> str:
+        document = mesh.request("GET", "/openapi.json", headers={"Host": host}).json
+        return str(document["paths"]["/image/match"]["post"]["x-codeSamples"][0]["source"])
+
+    assert "'http://mesh.example:81/image/match'" in sample("mesh.example:81")
+    assert "'http://[::1]:8080/image/match'" in sample("[::1]:8080")
+    # What is no host is not repeated.
+    assert f"'{DEFAULT_BASE}/image/match'" in sample("mesh.example'; rm x; '")
 
 
 def test_viewer_is_served_as_it_was_published(mesh: RunningMesh) -> None:

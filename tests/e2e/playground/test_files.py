@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 
 from aiohttp import web
@@ -42,6 +43,13 @@ def test_files_of_the_page_are_kept_for_good(mesh: RunningMesh) -> None:
             assert served.headers["content-type"] == f"text/{'css' if path.suffix == '.css' else 'javascript'}; charset=utf-8"
             assert "immutable" in served.headers["cache-control"]
             assert served.headers["x-content-type-options"] == "nosniff"
+
+
+def test_what_a_browser_can_unpack_comes_packed(mesh: RunningMesh) -> None:
+    for path in ("/", "/docs", f"/{assets(mesh)}/app.js"):
+        packed = mesh.request("GET", path, headers={"Accept-Encoding": "gzip, br"})
+        assert (packed.headers["content-encoding"], packed.headers["vary"]) == ("gzip", "Accept-Encoding")
+        assert gzip.decompress(packed.body) == mesh.get(path).body
 
 
 def test_files_of_another_release_are_not_kept(mesh: RunningMesh) -> None:
