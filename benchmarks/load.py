@@ -1,7 +1,7 @@
 """What the mesh does at and past its limits: requests come at a fixed rate, whatever becomes of those before them.
 
 A request's time counts from the moment it was due. First the peak is found with a few clients that wait for their answers, then shares
-of it are offered. python -m benchmarks.load --kinds image-cold image-cached audio-cold --shares 0.5 1 2 4
+of it are offered. python -m benchmarks.load --kinds image-cold image-cached audio-cold image-search --shares 0.5 1 2 4
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import itertools
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -24,6 +24,7 @@ from PIL import Image
 
 from benchmarks.load_origin import LoadOrigin
 from tests import films
+from tests.index_client import new_project
 from tests.pictures import encoded, photo
 from tests.recordings import recorded
 from tests.running_mesh import RunningMesh
@@ -41,8 +42,9 @@ MEMORY_SECONDS: Final = 0.5
 class Kind:
     """Requests of one sort; `bodies` never ends."""
 
-    medium: str
+    path: str
     bodies: Iterator[dict[str, str]]
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -80,7 +82,7 @@ def main() -> None:
 
 async def measure(mesh: RunningMesh, names: Sequence[str], shares: Sequence[float], seconds: float) -> None:
     async with LoadOrigin() as origin, aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
-        load = Load(mesh, session, [make_kind(name, origin) for name in names])
+        load = Load(mesh, session, [await asyncio.to_thread(make_kind, name, origin, mesh) for name in names])
         await load.keep_asking(seconds / 4)
         peak = (await load.keep_asking(seconds)).goodput
         print(f"{' + '.join(names)}: {peak:.1f} answers a second to {CLIENTS} clients that wait for them")
@@ -144,9 +146,9 @@ class Load:
         return outcomes
 
     async def _ask(self, kind: Kind, due: float, outcomes: Outcomes) -> None:
-        url = f"http://127.0.0.1:{self._mesh.port}/{kind.medium}/match"
+        url, patience = f"http://127.0.0.1:{self._mesh.port}{kind.path}", aiohttp.ClientTimeout(REQUEST_SECONDS)
         try:
-            async with self._session.post(url, json=next(kind.bodies), timeout=aiohttp.ClientTimeout(REQUEST_SECONDS)) as response:
+            async with self._session.post(url, json=next(kind.bodies), headers=kind.headers, timeout=patience) as response:
                 body = await response.json()
                 code = "ok" if response.status == 200 else body["error"]["code"]
         except (aiohttp.ClientError, TimeoutError) as problem:
@@ -166,6 +168,12 @@ def bodies(urls: Sequence[tuple[str, str]], *, is_cold: bool) -> Iterator[dict[s
         source, target = urls[number % len(urls)]
         stamp = f"?{number}" if is_cold else ""
         yield {"source_url": source + stamp, "target_url": target + stamp}
+
+
+def searches(urls: Sequence[tuple[str, str]]) -> Iterator[dict[str, str]]:
+    """With copies of what is indexed, never the same bytes twice."""
+    for number in itertools.count():
+        yield {"url": f"{urls[number % len(urls)][1]}?{number}"}
 
 
 def _pictures() -> list[tuple[bytes, bytes]]:
@@ -197,14 +205,20 @@ def _films() -> list[tuple[bytes, bytes]]:
 
 
 MATERIAL: Final = {"image": (_pictures, ".jpg"), "audio": (_sounds, ".mp3"), "video": (_films, ".mp4")}
-KINDS: Final = [f"{medium}-{state}" for medium in MATERIAL for state in ("cold", "cached")]
+STATES: Final = ("cold", "cached", "search")
+KINDS: Final = [f"{medium}-{state}" for medium in MATERIAL for state in STATES]
 
 
-def make_kind(name: str, origin: LoadOrigin) -> Kind:
+def make_kind(name: str, origin: LoadOrigin, mesh: RunningMesh) -> Kind:
     medium, _, state = name.partition("-")
     draw, suffix = MATERIAL[medium]
     urls = [(origin.serve(source, suffix), origin.serve(target, suffix)) for source, target in draw()]
-    return Kind(medium, bodies(urls, is_cold=state == "cold"))
+    if state != "search":
+        return Kind(f"/{medium}/match", bodies(urls, is_cold=state == "cold"))
+    project = new_project(mesh)
+    for source, _ in urls:
+        project.index(source, medium)
+    return Kind(f"/v1/search/{medium}/url", searches(urls), {"Authorization": f"Bearer {project.key}"})
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
-"""Who comes in, before anything of a request is read or done: its address, its key, the key's rate, its grant; a pair also whether its
-matcher has room for it, and its month.
+"""Who comes in, before anything of a request is read or done: its address, its key, the key's rate, its grant; a pair and a search also
+whether the matcher has room for it, a pair its month.
 
 What is refused here costs nothing.
 """
@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Final, Literal
 
 from aiohttp import web
 from prometheus_client import Gauge
@@ -33,8 +33,13 @@ _RATES: Final = {"address": 1, "key": 2, "user": 2, "demo": 3, "demo_address": 4
 _UNCOUNT_SECONDS: Final = 3.0
 
 BORNE = Gauge(
-    "mediamesh_gateway_matcher_capacity", "Requests at once that a matcher bears of this gateway; infinite: not known yet.", ["media_type"]
+    "mediamesh_gateway_matcher_capacity",
+    "Requests at once that a matcher bears of this gateway; infinite: not known yet.",
+    ["media_type", "work"],
 )
+
+Work = tuple[Literal["match", "search"], MediaType]
+"""What a matcher is asked for; a search costs it less than a pair, so how many it bears is learnt of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,22 +67,22 @@ class Admission:
         self._addresses = addresses
         self._address_rate = address_rate
         self._demo_rates = demo_rates
-        self._turnstiles = {medium: Turnstile() for medium in MediaType}
-        for medium, turnstile in self._turnstiles.items():
-            BORNE.labels(medium).set_function(partial(getattr, turnstile, "borne"))
+        self._turnstiles: dict[Work, Turnstile] = {(work, medium): Turnstile() for medium in MediaType for work in ("match", "search")}
+        for (work, medium), turnstile in self._turnstiles.items():
+            BORNE.labels(medium, work).set_function(partial(getattr, turnstile, "borne"))
 
     @asynccontextmanager
     async def admit(
-        self, request: web.Request, scope: str | None, *, asks_for_key: bool, is_pair: bool, matcher: MediaType | None = None
+        self, request: web.Request, scope: str | None, *, asks_for_key: bool, is_pair: bool, work: Work | None = None
     ) -> AsyncIterator[Caller]:
-        """Enter it for a request, before its body is read: whose it is, where they may. `matcher` is the one that is to answer it."""
+        """Enter it for a request, before its body is read: whose it is, where they may. `work` is what it asks of a matcher."""
         await self._limit_address(request)
         if asks_for_key:
             caller = await self._access.caller(request.headers)
             await self._check(request, caller, scope, is_pair=is_pair)
         else:
             caller = await self._access.known_caller(request.headers) if is_pair else Caller()
-        with self._room(matcher, caller.key_id or caller.user or self._address(request)):
+        with self._room(work, caller.key_id or caller.user or self._address(request)):
             if not asks_for_key or not is_pair or not caller.project:
                 yield caller
                 return
@@ -95,16 +100,16 @@ class Admission:
             raise Forbidden("this needs an API key: a marketplace's subscription has no library")
 
     @asynccontextmanager
-    async def admit_to_demo(self, request: web.Request, matcher: MediaType | None) -> AsyncIterator[Caller]:
+    async def admit_to_demo(self, request: web.Request, work: Work | None) -> AsyncIterator[Caller]:
         """Enter it for whoever it is, up to the day's limits; one address cannot use up what all have together."""
         await self._limit_address(request)
         note_limits(request, [await self._rates.hit("demo_address", self._address(request), self._demo_rates.of_address)])
         note_limits(request, [await self._rates.hit("demo", "everyone", self._demo_rates.of_everyone)])
-        with self._room(matcher, self._address(request)):
+        with self._room(work, self._address(request)):
             yield Caller()
 
-    def _room(self, matcher: MediaType | None, caller: str) -> AbstractContextManager[None]:
-        return self._turnstiles[matcher].pass_through(caller) if matcher else nullcontext()
+    def _room(self, work: Work | None, caller: str) -> AbstractContextManager[None]:
+        return self._turnstiles[work].pass_through(caller) if work else nullcontext()
 
     @asynccontextmanager
     async def _counted(self, request: web.Request, caller: Caller) -> AsyncIterator[None]:

@@ -18,7 +18,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from gateway.access import Caller
-from gateway.admission import Admission
+from gateway.admission import Admission, Work
 from gateway.settings import Settings
 from mesh.errors import (
     DeadlineExceeded,
@@ -83,8 +83,8 @@ class Route:
     description: str = ""
     key: Key
     scope: str | None = None
-    matcher: MediaType | None = None
-    """The one that answers it: refused while that has no room."""
+    work: Work | None = None
+    """What is done for it, and by which matcher: refused while that has no room for it."""
     bodies: Mapping[str, type] = field(default_factory=dict)
     """By content type: a msgspec type, or bytes."""
     query: type | None = None
@@ -136,12 +136,12 @@ def _guarded(route: Route) -> Handler:
             request[CALLER] = Caller()
             return await route.handler(request)
         if route.key is Key.DEMO:
-            async with request.app[ADMISSION].admit_to_demo(request, route.matcher) as request[CALLER]:
+            async with request.app[ADMISSION].admit_to_demo(request, route.work) as request[CALLER]:
                 return await route.handler(request)
         is_pair = route.key is Key.WITH_AUTH
         asks_for_key = not is_pair or request.app[SETTINGS].guards_pairs
         admission = request.app[ADMISSION]
-        async with admission.admit(request, route.scope, asks_for_key=asks_for_key, is_pair=is_pair, matcher=route.matcher) as caller:
+        async with admission.admit(request, route.scope, asks_for_key=asks_for_key, is_pair=is_pair, work=route.work) as caller:
             request[CALLER] = caller
             return await route.handler(request)
 

@@ -120,6 +120,7 @@ def _media_routes(medium: MediaType) -> tuple[Route, ...]:
             description=f"{_DESCRIPTION} Nothing of it is kept. {examples.SEARCH_DESCRIPTION}",
             key=Key.ALWAYS,
             scope=f"{medium}:search",
+            work=("search", medium),
             bodies={FORM: SearchForm, BYTES: bytes},
             query=SearchRequest,
             answer=SearchBody,

@@ -5,18 +5,23 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
+import select
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from aiohttp import web
 
+from tests.index_client import new_project
 from tests.origin import Origin
 from tests.pictures import encoded, photo
 from tests.running_mesh import RunningMesh
+
+PATIENCE_SECONDS = 30.0
 
 
 class SlowPicture:
@@ -84,6 +89,40 @@ def test_one_pair_too_many_is_refused_at_once_and_nothing_is_fetched_for_it(pres
         assert time.monotonic() - started < 1
         assert ("GET", "unseen.jpg") not in origin.requests
         assert {future.result().status for future in held} == {504}
+
+
+def test_one_search_too_many_is_refused_before_its_body_has_come(pressed: RunningMesh, origin: Origin) -> None:
+    project = new_project(pressed)
+    slow = [SlowPicture(origin, f"searches-{number}.jpg") for number in range(2)]
+    refused = threading.Event()
+
+    def search(url: str) -> None:
+        while not refused.is_set():
+            project.post("/v1/search/image/url", url=url)
+
+    with ThreadPoolExecutor() as threads:
+        for each in slow:
+            threads.submit(search, each.url)
+        try:
+            deadline = time.monotonic() + PATIENCE_SECONDS
+            while project.post("/v1/search/image/url", url=f"{slow[0].url}?another").code != "overloaded":
+                assert time.monotonic() < deadline
+        finally:
+            refused.set()
+    # From here on the gateway knows that two are what is borne: so many wait for their bodies, and the next one need not send its own.
+    head = f"POST /v1/search/image/url HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {project.key}\r\nContent-Type: application/json\r\n"
+    with ExitStack() as held:
+        answers = []
+        for _ in range(3):
+            connection = held.enter_context(pressed.connect(PATIENCE_SECONDS))
+            connection.sendall(f"{head}Content-Length: 100\r\n\r\n".encode())
+            answers.append(connection)
+        readable, _, _ = select.select(answers, [], [], 9)
+        assert readable
+        said = readable[0].recv(65536)
+        assert said.startswith(b"HTTP/1.1 503 ")
+        assert b'"overloaded"' in said
+        assert b"Retry-After: " in said
 
 
 def test_many_at_once_all_get_the_answer_that_one_gets(tmp_path: Path, origin: Origin) -> None:

@@ -7,16 +7,16 @@ from contextlib import ExitStack
 
 import pytest
 
-from gateway.turnstile import Turnstile
+from gateway.turnstile import SHARING_SECONDS, Turnstile
 from mesh.errors import FetchFailed, NotAvailable, Overloaded
 
 
-def refused_at(turnstile: Turnstile, under_way: int) -> None:
+def refused_at(turnstile: Turnstile, under_way: int, caller: str = "one") -> None:
     """The matcher refuses one more than these."""
     with ExitStack() as stack:
         for _ in range(under_way):
-            stack.enter_context(turnstile.pass_through("anyone"))
-        with pytest.raises(Overloaded), turnstile.pass_through("anyone"):
+            stack.enter_context(turnstile.pass_through(caller))
+        with pytest.raises(Overloaded), turnstile.pass_through(caller):
             raise Overloaded
 
 
@@ -105,7 +105,7 @@ def test_caller_who_is_alone_may_have_it_all() -> None:
 
 def test_last_quarter_is_for_those_who_have_less_than_their_share() -> None:
     turnstile = Turnstile()
-    refused_at(turnstile, 8)
+    refused_at(turnstile, 8, "modest")
     with ExitStack() as stack:
         assert hold(stack, turnstile, "modest", 1) == 1
         assert hold(stack, turnstile, "greedy", 20) == 5
@@ -113,10 +113,21 @@ def test_last_quarter_is_for_those_who_have_less_than_their_share() -> None:
         assert hold(stack, turnstile, "new", 20) == 0
 
 
-def test_caller_who_has_nothing_under_way_takes_no_share() -> None:
-    turnstile = Turnstile()
-    refused_at(turnstile, 8)
-    with turnstile.pass_through("gone"):
-        pass
+def test_caller_who_asked_lately_finds_room_however_long_another_holds_theirs() -> None:
+    now = 0.0
+    turnstile = Turnstile(lambda: now)
+    refused_at(turnstile, 8, "honest")
     with ExitStack() as stack:
-        assert hold(stack, turnstile, "one", 20) == 8
+        assert hold(stack, turnstile, "dawdler", 20) == 6
+        assert hold(stack, turnstile, "honest", 20) == 2
+    now = SHARING_SECONDS + 1
+    with ExitStack() as stack:
+        # Nobody else has asked for so long.
+        assert hold(stack, turnstile, "dawdler", 20) == 8
+
+
+def test_each_of_more_callers_than_can_be_borne_may_have_one() -> None:
+    turnstile = Turnstile()
+    refused_at(turnstile, 4, "0")
+    with ExitStack() as stack:
+        assert [hold(stack, turnstile, f"{number}", 3) for number in range(6)] == [3, 1, 0, 0, 0, 0]
