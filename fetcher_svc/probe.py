@@ -6,6 +6,7 @@ Runs in a sandboxed worker.
 from __future__ import annotations
 
 import av
+from av.audio.codeccontext import AudioCodecContext
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
@@ -56,7 +57,9 @@ def _plays(stream: Stream, media_type: MediaType) -> bool:
 
 def _max_seconds(stream: Stream, media_type: MediaType) -> float:
     if isinstance(stream, AudioStream):
-        return max_sound_seconds(media_type, stream.codec_context.sample_rate)
+        # A sound that nobody here can decode has none: the matcher says so.
+        context: AudioCodecContext | None = stream.codec_context
+        return max_sound_seconds(media_type, context.sample_rate if context is not None else 0)
     return LIMITS[media_type].max_duration_seconds or 0.0
 
 

@@ -21,7 +21,7 @@ from mesh.errors import DurationTooLong, UnsupportedMedia
 from mesh.media import MediaType
 from mesh.media_file import MediaFile
 from mesh.media_type import FILMS, SOUNDS, sniff
-from tests.recordings import ended_early, recorded
+from tests.recordings import ended_early, recorded, wav
 
 VIDEO, AUDIO = MediaType.VIDEO, MediaType.AUDIO
 
@@ -206,6 +206,11 @@ def test_a_film_without_sound_is_no_audio_and_sound_no_video(folder: Path) -> No
     with pytest.raises(UnsupportedMedia, match="video"):
         probe_duration(str(sound), "video/x-matroska", VIDEO)
     assert probe_duration(str(sound), "video/x-matroska", AUDIO) == pytest.approx(1.0, abs=0.1)
+
+
+def test_sound_of_an_unknown_kind_is_left_to_the_matcher_to_refuse() -> None:
+    with MediaFile.of(wav(bytes(32_000), tag=0xF001)) as media:
+        assert probe_duration(media.path, "audio/wav", AUDIO) >= 0.0
 
 
 def test_a_cover_picture_is_no_film(folder: Path) -> None:
