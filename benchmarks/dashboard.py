@@ -144,7 +144,7 @@ class Run:
         project = await asyncio.to_thread(new_project, self._mesh)
         async with LoadOrigin() as origin, aiohttp.ClientSession() as session:
             self._session = session
-            kinds = [make_kind(name, origin) for name in ("image-cold", "image-cached", "image-cold", "audio-cold", "video-cold")]
+            kinds = [make_kind(name, origin, self._mesh) for name in ("image-cold", "image-cached", "image-cold", "audio-cold", "video-cold")]
             started = time.time()
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._keep_asking(kinds, 0.0, 0.9))
@@ -162,7 +162,7 @@ class Run:
         stop = time.monotonic() + (end - begin) * self._seconds
         while time.monotonic() < stop:
             for kind in kinds:
-                await self._post(f"/{kind.medium}/match", next(kind.bodies))
+                await self._post(kind.path, next(kind.bodies))
 
     async def _index_and_search(self, project: Project, origin: LoadOrigin) -> None:
         await self._at(0.1)
@@ -205,7 +205,7 @@ class Run:
     async def _rush(self, origin: LoadOrigin) -> None:
         """More than one address may ask."""
         await self._at(0.7)
-        kind = make_kind("image-cached", origin)
+        kind = make_kind("image-cached", origin, self._mesh)
         async with asyncio.TaskGroup() as group:
             for _ in range(int(4 * LIMIT_PER_SECOND * 0.08 * self._seconds)):
                 group.create_task(self._post("/image/match", next(kind.bodies)))

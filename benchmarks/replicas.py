@@ -120,7 +120,7 @@ def bounded(processes: Sequence[psutil.Process], share: float) -> Iterator[None]
 
 async def ask(mesh: RunningMesh, clients: int, seconds: float, count: int) -> Point:
     async with LoadOrigin() as origin, aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
-        kind = make_kind("image-cold", origin)
+        kind = make_kind("image-cold", origin, mesh)
         await answered(session, mesh, kind, clients, seconds / 3)
         before = spent()
         done, passed = await answered(session, mesh, kind, clients, seconds)
