@@ -144,7 +144,8 @@ class Run:
         project = await asyncio.to_thread(new_project, self._mesh)
         async with LoadOrigin() as origin, aiohttp.ClientSession() as session:
             self._session = session
-            kinds = [make_kind(name, origin, self._mesh) for name in ("image-cold", "image-cached", "image-cold", "audio-cold", "video-cold")]
+            names = ("image-cold", "image-cached", "image-cold", "audio-cold", "video-cold")
+            kinds = [make_kind(name, origin, self._mesh) for name in names]
             started = time.time()
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._keep_asking(kinds, 0.0, 0.9))
