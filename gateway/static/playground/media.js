@@ -1,6 +1,6 @@
 // What a recording looks like: frames of a film, the waveform of a sound. Each gives up quietly where the browser cannot read it.
 
-const PATIENCE_MS = 5000;
+const PATIENCE_MS = 20000;
 // Enough to draw by, and a hundredth of the memory that the sound takes at its own rate.
 const DRAWN_RATE = 8000;
 
