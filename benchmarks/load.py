@@ -145,6 +145,10 @@ class Load:
         outcomes.seconds = max([seconds, *(moment - started for moment in outcomes.answered_at)])
         return outcomes
 
+    async def ask_next(self, outcomes: Outcomes) -> None:
+        """One request, now."""
+        await self._ask(next(self._turns), time.perf_counter(), outcomes)
+
     async def _ask(self, kind: Kind, due: float, outcomes: Outcomes) -> None:
         url, patience = f"http://127.0.0.1:{self._mesh.port}{kind.path}", aiohttp.ClientTimeout(REQUEST_SECONDS)
         try:
