@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.origin import Origin
 from tests.pictures import encoded, photo
@@ -50,9 +51,11 @@ def test_what_is_printed_to_be_typed_works_as_printed(walk: Walk, document: Path
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: str(document.relative_to(ROOT)))
 def test_every_block_is_run_or_read_by_a_test(document: Path) -> None:
     for block in blocks_of(document):
-        assert block.language in ("", "sh", "json", "text"), block.language
+        assert block.language in ("", "sh", "json", "yaml", "text"), block.language
         if block.language == "json":
             json.loads(block.text)
+        if block.language == "yaml":
+            assert yaml.safe_load(block.text)
         if block.language == "":
             assert any(drawn in block.text for drawn in ("──▶", "protos/ ")), block.text
 
