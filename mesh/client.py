@@ -51,15 +51,17 @@ def open_channel(settings: MeshSettings, address: str, *, is_retrying: bool = Fa
         ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
         # A service that was restarted is found again at once.
         ("grpc.initial_reconnect_backoff_ms", 100),
-        ("grpc.max_reconnect_backoff_ms", 1000),
         ("grpc.dns_min_time_between_resolutions_ms", 2000),
         ("grpc.keepalive_time_ms", 30_000),
         ("grpc.use_local_subchannel_pool", 1),
     ]
     target = resolve_address(settings, address)
     # This is how long a connection may take to come about: from one busy machine to another more than to a socket's file.
-    options.append(("grpc.min_reconnect_backoff_ms", 100 if target.startswith("unix:") else _CONNECT_MS))
-    if target.startswith("unix:") or not settings.mesh_tls_cert:
+    is_socket = target.startswith("unix:")
+    options.append(("grpc.min_reconnect_backoff_ms", 100 if is_socket else _CONNECT_MS))
+    # Asking for a socket that is not there yet costs next to nothing.
+    options.append(("grpc.max_reconnect_backoff_ms", 200 if is_socket else 1000))
+    if is_socket or not settings.mesh_tls_cert:
         return grpc.aio.insecure_channel(target, options=options)
     return RenewingChannel(settings, target, options)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Final
@@ -34,6 +34,7 @@ class Toll:
     slowest_seconds: float = 0.0
     spent_seconds: float = 0.0
     peak_bytes: int = 0
+    """What the largest process held: of this one, which may have held much before, what it has grown by."""
 
     @property
     def tried(self) -> int:
@@ -60,6 +61,7 @@ async def undergo(subject: Subject, numbers: Iterable[int], show: Callable[[Toll
     """All these mutants, one after another."""
     toll = Toll(subject.name)
     good = subject.mutants.seeds
+    before = _resident_bytes(psutil.Process())
     async with subject.opened() as attempt:
         known: dict[int, object] = {}
         for count, number in enumerate(numbers):
@@ -68,10 +70,10 @@ async def undergo(subject: Subject, numbers: Iterable[int], show: Callable[[Toll
                 outcome = await _outcome(attempt, good[seed])
                 if known.setdefault(seed, outcome) != outcome:
                     toll.findings.append((number, f"the good file {seed} is read otherwise than before"))
-                toll.peak_bytes = max(toll.peak_bytes, _held_bytes())
+                toll.peak_bytes = max(toll.peak_bytes, _held_bytes(before))
                 show(toll)
             await _try(subject, attempt, number, toll)
-        toll.peak_bytes = max(toll.peak_bytes, _held_bytes())
+        toll.peak_bytes = max(toll.peak_bytes, _held_bytes(before))
     return toll
 
 
@@ -104,15 +106,9 @@ async def _outcome(attempt: Try, content: bytes) -> object:
         return error.code
 
 
-def _held_bytes() -> int:
-    """By the largest of this process and its children."""
-    return max(_resident_bytes(process) for process in _family())
-
-
-def _family() -> Iterator[psutil.Process]:
+def _held_bytes(before: int) -> int:
     own = psutil.Process()
-    yield own
-    yield from own.children(recursive=True)
+    return max(_resident_bytes(own) - before, *map(_resident_bytes, own.children(recursive=True)), 0)
 
 
 def _resident_bytes(process: psutil.Process) -> int:

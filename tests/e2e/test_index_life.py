@@ -141,4 +141,9 @@ def test_next_mesh_takes_over_what_a_killed_one_left(own_mesh: RunningMesh, proj
     psutil.wait_procs(left, timeout=PATIENCE_SECONDS)
     with RunningMesh(data_dir, log_name="next.log", AUTH="on") as following:
         again = Project(following, project.id, project.key)
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        # Its services find each other in the first moments.
+        while again.post("/v1/search/image/url", url=url).status == 503:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
         assert [hit["asset_id"] for hit in again.search(url)] == [asset]
