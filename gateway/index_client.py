@@ -38,7 +38,7 @@ from gateway.schemas import SegmentBody
 from mesh import client
 from mesh.errors import NotAvailable
 from mesh.media import MediaType
-from mesh.wire import media_type_from_proto, media_type_to_proto, result_from_proto
+from mesh.wire import cutoffs_from_proto, media_type_from_proto, media_type_to_proto, result_from_proto
 from protos import index_pb2, index_pb2_grpc
 
 _STATUSES: Final[tuple[Status, ...]] = ("pending", "processing", "ready", "failed")
@@ -80,7 +80,7 @@ class IndexClient:
     async def authenticate(self, key: str) -> Grant:
         found = await client.ask(self.stub.Authenticate, index_pb2.AuthenticateRequest(key=key))
         rate = Rate(found.rate_requests, found.rate_seconds) if found.rate_requests else None
-        cutoffs = {medium: getattr(found.default_cutoffs, medium) for medium in MediaType if found.default_cutoffs.HasField(medium.value)}
+        cutoffs = cutoffs_from_proto(found.default_cutoffs)
         scopes, features = frozenset(found.scopes), frozenset(found.features)
         return Grant(found.project_id, found.key_id, scopes, rate, features, found.logs_decisions, cutoffs)
 

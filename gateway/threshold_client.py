@@ -14,6 +14,7 @@ from matching.thresholds.lanes import Policy
 from mesh import client
 from mesh.errors import NotAvailable
 from mesh.media import MediaType
+from mesh.wire import cutoffs_from_proto, cutoffs_to_proto
 from protos import thresholds_pb2, thresholds_pb2_grpc
 
 
@@ -35,9 +36,8 @@ class ThresholdClient:
             lanes = [thresholds_pb2.Lane(name=lane, min_score=floor) for lane, floor in said.lanes.items()]
             rule.policy.CopyFrom(thresholds_pb2.Policy(lanes=lanes, otherwise=said.otherwise))
         else:
-            cutoffs = {medium.value: getattr(said.cutoffs, medium) for medium in MediaType}
-            known = {medium: cutoff for medium, cutoff in cutoffs.items() if cutoff is not UNSET}
-            rule.profile.CopyFrom(thresholds_pb2.Cutoffs(**known))
+            cutoffs = {medium: getattr(said.cutoffs, medium) for medium in MediaType}
+            rule.profile.CopyFrom(cutoffs_to_proto({medium: cutoff for medium, cutoff in cutoffs.items() if cutoff is not UNSET}))
         return _body((await client.ask(self._stub.PutRule, thresholds_pb2.PutRuleRequest(project_id=project, rule=rule))).rule)
 
     async def get(self, kind: Kind, project: str, name: str) -> ProfileBody | PolicyBody:
@@ -66,10 +66,6 @@ class ThresholdClient:
         if self._channel is None:
             raise NotAvailable("the index is not running here")
         return thresholds_pb2_grpc.ThresholdServiceStub(self._channel)
-
-
-def cutoffs_from_proto(message: thresholds_pb2.Cutoffs) -> dict[MediaType, float]:
-    return {medium: getattr(message, medium) for medium in MediaType if message.HasField(medium.value)}
 
 
 def _body(rule: thresholds_pb2.Rule) -> ProfileBody | PolicyBody:

@@ -41,7 +41,6 @@ from index_svc.search import Search
 from index_svc.settings import Settings
 from index_svc.sources import Sources
 from index_svc.store.database import Database
-from index_svc.threshold_messages import cutoffs_to_proto
 from index_svc.threshold_server import DecisionServicer, ThresholdServicer
 from index_svc.thresholds import Thresholds
 from index_svc.upload_door import UploadDoor
@@ -49,7 +48,7 @@ from index_svc.uploads import Uploads
 from index_svc.usage_server import UsageServicer
 from mesh.fetching import FetcherClient
 from mesh.server import Service
-from mesh.wire import media_type_from_proto
+from mesh.wire import cutoffs_to_proto, media_type_from_proto
 from mesh.workers import WorkerPool
 from protos import (
     decisions_pb2,

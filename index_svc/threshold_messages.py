@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Any, Final
 
 from index_svc.decision import Decision, DecisionFilter
@@ -12,8 +11,14 @@ from index_svc.rule import Rule, RuleKind
 from index_svc.texts import checked_text
 from matching.thresholds.lanes import Policy
 from mesh.errors import InvalidRequest
-from mesh.media import MediaType
-from mesh.wire import confidence_from_proto, confidence_to_proto, media_type_from_proto, media_type_to_proto
+from mesh.wire import (
+    confidence_from_proto,
+    confidence_to_proto,
+    cutoffs_from_proto,
+    cutoffs_to_proto,
+    media_type_from_proto,
+    media_type_to_proto,
+)
 from protos import decisions_pb2, thresholds_pb2
 
 _HASH: Final = re.compile(r"([0-9a-f]{64})?", re.ASCII)
@@ -45,15 +50,7 @@ def rule_to_proto(rule: Rule) -> thresholds_pb2.Rule:
 
 def rule_from_proto(message: thresholds_pb2.Rule) -> Rule:
     is_policy = message.WhichOneof("body") == "policy"
-    return Rule(message.name, _policy(message.policy) if is_policy else _cutoffs(message.profile), message.note)
-
-
-def cutoffs_to_proto(cutoffs: Mapping[MediaType, float]) -> thresholds_pb2.Cutoffs:
-    return thresholds_pb2.Cutoffs(**{medium.value: cutoff for medium, cutoff in cutoffs.items()})
-
-
-def _cutoffs(message: thresholds_pb2.Cutoffs) -> dict[MediaType, float]:
-    return {medium: getattr(message, medium) for medium in MediaType if message.HasField(medium.value)}
+    return Rule(message.name, _policy(message.policy) if is_policy else cutoffs_from_proto(message.profile), message.note)
 
 
 def _policy(message: thresholds_pb2.Policy) -> Policy:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -23,7 +24,7 @@ from mesh.media import (
     Transform,
     Transforms,
 )
-from protos import media_pb2
+from protos import media_pb2, thresholds_pb2
 
 Word = TypeVar("Word", bound=StrEnum)
 
@@ -210,3 +211,11 @@ def _transform_from_proto(message: media_pb2.Transform) -> Transform:
         crop=_box_from_proto(message.crop) if message.HasField("crop") else None,
         speed=message.speed if message.HasField("speed") else None,
     )
+
+
+def cutoffs_to_proto(cutoffs: Mapping[MediaType, float]) -> thresholds_pb2.Cutoffs:
+    return thresholds_pb2.Cutoffs(**{medium.value: cutoff for medium, cutoff in cutoffs.items()})
+
+
+def cutoffs_from_proto(message: thresholds_pb2.Cutoffs) -> dict[MediaType, float]:
+    return {medium: getattr(message, medium) for medium in MediaType if message.HasField(medium.value)}

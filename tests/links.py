@@ -16,7 +16,7 @@ CHUNK_BYTES: Final = 64 * 1024
 CUT_BYTES: Final = 3000
 """Within a message, whichever way it goes."""
 
-Write = Callable[[asyncio.StreamWriter, bytes], Awaitable[None]]
+Write = Callable[[asyncio.StreamWriter, bytes], Awaitable[None]] | None
 """Hands on what came, in its way; raises ConnectionError to end both sides."""
 
 
@@ -44,9 +44,8 @@ async def byte_by_byte(writer: asyncio.StreamWriter, chunk: bytes) -> None:
         await asyncio.sleep(0)
 
 
-async def never(writer: asyncio.StreamWriter, chunk: bytes) -> None:
-    """Not while the link is like this; kept until it is another way, as the network's own retries keep it."""
-    raise NotImplementedError
+never: Final = None
+"""What comes is kept until the link is another way, as the network's own retries keep it."""
 
 
 async def reset(writer: asyncio.StreamWriter, chunk: bytes) -> None:
@@ -114,9 +113,9 @@ class Link:
     async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError):
             while chunk := await reader.read(CHUNK_BYTES):
-                while self.write is never:
+                while (write := self.write) is never:
                     await asyncio.sleep(0.02)
-                await self.write(writer, chunk)
+                await write(writer, chunk)
 
 
 def _abort(writer: asyncio.StreamWriter) -> None:
