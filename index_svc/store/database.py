@@ -46,7 +46,7 @@ class Database:
             reconnect_timeout=2 * _WAIT_SECONDS,
             configure=_limit_statements,
             # A connection that the database dropped is replaced before anyone is given it.
-            check=AsyncConnectionPool.check_connection,
+            check=_check,
             open=False,
         )
         self._migrating: asyncio.Task[None] | None = None
@@ -92,6 +92,12 @@ class Database:
             await asyncio.sleep(_RETRY_SECONDS)
             if await self._migrate():
                 return
+
+
+async def _check(connection: AsyncConnection[Any]) -> None:
+    await AsyncConnectionPool.check_connection(connection)
+    # The library's check turns it on meanwhile; given up just then, it stays on, and nothing on that connection were all or nothing.
+    await connection.set_autocommit(False)
 
 
 async def _limit_statements(connection: AsyncConnection[Any]) -> None:

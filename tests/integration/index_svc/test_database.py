@@ -16,7 +16,7 @@ import pytest
 from index_svc.embedded import EmbeddedPostgres, make_cluster
 from index_svc.store.database import MIGRATIONS, Database
 from index_svc.store.migration import apply_migrations
-from mesh.errors import InvalidRequest, NotAvailable
+from mesh.errors import Conflict, InvalidRequest, NotAvailable
 from tests.running_mesh import ROOT
 
 SERVE = """
@@ -140,6 +140,19 @@ async def test_what_no_table_can_keep_is_told_to_whoever_gave_it(conninfo: str, 
             async with database.transaction() as connection:
                 await connection.execute("SELECT %s::text" if isinstance(value, str) else "SELECT %s::bigint::integer", (value,))
         assert await _ask(database) == 1
+
+
+async def test_connection_whose_check_was_given_up_still_takes_all_or_nothing(conninfo: str) -> None:
+    async with Database(conninfo, 2) as database:
+        async with database.pool.connection() as one, database.pool.connection() as other:
+            for connection in (one, other):
+                await connection.set_autocommit(True)
+        with pytest.raises(Conflict):
+            async with database.transaction() as connection:
+                await connection.execute("CREATE TABLE half (a int)")
+                raise Conflict("so far and no further")
+        async with database.transaction() as connection:
+            assert await (await connection.execute("SELECT to_regclass('half') AS half")).fetchall() == [{"half": None}]
 
 
 async def _ask(database: Database) -> int:
