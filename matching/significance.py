@@ -50,12 +50,11 @@ def standing_out(votes: Floats, reach: int, least: float) -> tuple[NDArray[np.in
     """
     width = 2 * reach + 1
     rows = cv2.blur(votes, (width, 1), borderType=cv2.BORDER_REFLECT)
-    overall = cv2.blur(rows.mean(axis=0, keepdims=True), (width, 1), borderType=cv2.BORDER_REFLECT) + np.float32(1e-3)
-    columns = cv2.blur(votes.mean(axis=0, keepdims=True), (3, 1)) / overall
-    cells = np.flatnonzero(votes.ravel() >= least * np.sqrt(_LEAST_VARIANCE))
-    expected = rows.ravel()[cells] * columns[0][cells % votes.shape[1]]
-    deviations = (votes.ravel()[cells] - expected) / np.sqrt(expected + np.float32(_LEAST_VARIANCE))
-    enough = deviations >= least
-    cells, deviations = cells[enough], deviations[enough]
+    overall = cv2.blur(cv2.reduce(rows, 0, cv2.REDUCE_AVG), (width, 1), borderType=cv2.BORDER_REFLECT) + np.float32(1e-3)
+    columns = cv2.blur(cv2.reduce(votes, 0, cv2.REDUCE_AVG), (3, 1)) / overall
+    expected = rows * columns
+    deviations = ((votes - expected) / np.sqrt(expected + np.float32(_LEAST_VARIANCE))).ravel()
+    cells = np.flatnonzero(deviations >= least)
+    deviations = deviations[cells]
     order = np.argsort(-deviations, kind="stable")
     return cells[order], deviations[order]

@@ -96,18 +96,29 @@ def _table(one: Track, two: Track, tempo: float, bin_frames: int) -> tuple[Any, 
     places_1, starts_1 = _by_band(bins_1, one.peaks.bands[one.voters], width)
     places_2, starts_2 = _by_band(bins_2, two.peaks.bands[two.voters], width)
     places_2 -= (MAX_PITCH_BANDS + _BANDS_AT_ONCE) * width + first_offset
-    counts = np.zeros(_ROWS * width, np.int64)
-    ballots, waiting = [], 0
+    blocks = []
     for band in range(0, BANDS, _BANDS_AT_ONCE):
         few = places_1[starts_1[band] : starts_1[min(BANDS, band + _BANDS_AT_ONCE)]]
         low, high = max(0, band - MAX_PITCH_BANDS), min(BANDS, band + _BANDS_AT_ONCE + MAX_PITCH_BANDS)
-        ballots.append(np.subtract.outer(few, places_2[starts_2[low] : starts_2[high]]).ravel())
-        waiting += len(ballots[-1])
-        if waiting > _BALLOTS_AT_ONCE or band + _BANDS_AT_ONCE >= BANDS:
-            counts += np.bincount(np.concatenate(ballots), minlength=len(counts))
-            ballots, waiting = [], 0
+        blocks.append((few, places_2[starts_2[low] : starts_2[high]]))
+    counts = _differences(blocks, _ROWS * width)
     votes = counts.reshape(_ROWS, width)[_BANDS_AT_ONCE:-_BANDS_AT_ONCE].astype(np.float32)
     return cv2.sepFilter2D(votes, -1, _NEIGHBOURS, _NEIGHBOURS, borderType=cv2.BORDER_CONSTANT), first_offset
+
+
+def _differences(blocks: list[tuple[NDArray[np.int64], NDArray[np.int64]]], size: int) -> NDArray[np.int64]:
+    """How often each number below `size` is a difference between one of the few and one of the many of its block."""
+    counts = np.zeros(size, np.int64)
+    sizes = [len(few) * len(many) for few, many in blocks]
+    ballots = np.empty(max(*sizes, min(_BALLOTS_AT_ONCE, sum(sizes))), np.int64)
+    end = 0
+    for (few, many), count in zip(blocks, sizes, strict=True):
+        if end + count > len(ballots):
+            counts += np.bincount(ballots[:end], minlength=size)
+            end = 0
+        np.subtract(few[:, None], many, out=ballots[end : end + count].reshape(len(few), len(many)))
+        end += count
+    return counts + np.bincount(ballots[:end], minlength=size)
 
 
 def _by_band(bins: NDArray[np.int64], bands: NDArray[np.int64], width: int) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
