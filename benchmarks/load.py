@@ -63,7 +63,11 @@ class Outcomes:
 
     @property
     def goodput(self) -> float:
-        return len(self.spent_ms.get("ok", ())) / self.seconds
+        return len(self.answered_at) / self.seconds
+
+    def last_until_answered(self, started: float) -> None:
+        """What was admitted is answered after the last was asked for: the rate is that of the time until then."""
+        self.seconds = max([self.seconds, *(moment - started for moment in self.answered_at)])
 
     def percentile(self, share: float, code: str) -> float:
         values = self.spent_ms.get(code)
@@ -119,15 +123,16 @@ class Load:
     async def keep_asking(self, seconds: float) -> Outcomes:
         """A few clients, each of which waits for its answer before it asks again."""
         outcomes = Outcomes(seconds)
-        end = time.perf_counter() + seconds
+        started = time.perf_counter()
 
         async def client() -> None:
-            while time.perf_counter() < end:
+            while time.perf_counter() < started + seconds:
                 await self._ask(next(self._turns), time.perf_counter(), outcomes)
 
         async with asyncio.TaskGroup() as group:
             for _ in range(CLIENTS):
                 group.create_task(client())
+        outcomes.last_until_answered(started)
         return outcomes
 
     async def offer(self, rate: float, seconds: float) -> Outcomes:
@@ -141,8 +146,7 @@ class Load:
                 await asyncio.sleep(max(0.0, due - time.perf_counter()))
                 group.create_task(self._ask(next(self._turns), due, outcomes))
         watching.cancel()
-        # What was admitted is answered after the last was offered: the rate is that of the time until then.
-        outcomes.seconds = max([seconds, *(moment - started for moment in outcomes.answered_at)])
+        outcomes.last_until_answered(started)
         return outcomes
 
     async def ask_next(self, outcomes: Outcomes) -> None:
@@ -180,7 +184,7 @@ def searches(urls: Sequence[tuple[str, str]]) -> Iterator[dict[str, str]]:
         yield {"url": f"{urls[number % len(urls)][1]}?{number}"}
 
 
-def _pictures() -> list[tuple[bytes, bytes]]:
+def draw_pictures() -> list[tuple[bytes, bytes]]:
     """Of 2 MP, cropped: compared by their details, as most pairs that are not plain."""
     made = []
     for number in range(PAIRS):
@@ -208,7 +212,7 @@ def _films() -> list[tuple[bytes, bytes]]:
     return made
 
 
-MATERIAL: Final = {"image": (_pictures, ".jpg"), "audio": (_sounds, ".mp3"), "video": (_films, ".mp4")}
+MATERIAL: Final = {"image": (draw_pictures, ".jpg"), "audio": (_sounds, ".mp3"), "video": (_films, ".mp4")}
 STATES: Final = ("cold", "cached", "search")
 KINDS: Final = [f"{medium}-{state}" for medium in MATERIAL for state in STATES]
 

@@ -2,6 +2,7 @@
 
 Each replica gets a share of one core, as a node with less to give would (cgroups: needs root), and clients that wait for their answers
 ask for pairs of new pictures; then one replica is run with more workers and no such bound. Beside it stands what a pair costs each service.
+Last, its workers by themselves, without gateway, fetcher, client or origin: what is lost to those on the same cores is not lost to workers.
 
 python -m benchmarks.replicas docs/scaling.svg
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import os
 import subprocess
 import sys
@@ -25,8 +27,14 @@ import aiohttp
 import psutil
 
 from benchmarks.dashboard_picture import COLOURS, text
-from benchmarks.load import Kind, make_kind
+from benchmarks.load import Kind, draw_pictures, make_kind
 from benchmarks.load_origin import LoadOrigin
+from image_svc import matcher
+from image_svc.settings import Settings
+from mesh.matcher import TASK_SECONDS
+from mesh.media import DETAIL, MatchOptions
+from mesh.media_file import MediaFile
+from mesh.workers import WorkerPool
 from tests.running_mesh import ROOT, RunningMesh
 
 CLIENTS: Final = 4
@@ -56,6 +64,7 @@ def main() -> None:
     show(f"replicas with {arguments.share:g} of a core each", replicas)
     workers = [measure(1, count, None, arguments.seconds) for count in arguments.workers]
     show(f"workers on {os.cpu_count()} cores", workers)
+    show("workers in process", [asyncio.run(work(count, arguments.seconds)) for count in arguments.workers])
     arguments.picture.write_text(draw(replicas, arguments.share))
 
 
@@ -125,6 +134,42 @@ async def ask(mesh: RunningMesh, clients: int, seconds: float, count: int) -> Po
         before = spent()
         done, passed = await answered(session, mesh, kind, clients, seconds)
         return Point(count, done / passed, {name: 1000 * (after - before[name]) / done for name, after in spent().items()})
+
+
+async def work(workers: int, seconds: float) -> Point:
+    """Pairs fingerprinted and compared in a pool, as a matcher does it with what it has fetched."""
+    settings = Settings()
+    pool = WorkerPool(
+        "pairs",
+        workers=workers,
+        max_waiting=2 * CLIENTS * workers,
+        memory_bytes=settings.worker_memory_bytes,
+        preload=(matcher.__name__,),
+        warm_up=matcher.warm_up,
+    )
+    with ExitStack() as files:
+        pairs = [[files.enter_context(MediaFile.of(content)) for content in pair] for pair in draw_pictures()]
+        turns = itertools.cycle(pairs)
+        async with pool:
+            await _work(pool, turns, CLIENTS * workers, seconds / 3)
+            done, passed = await _work(pool, turns, CLIENTS * workers, seconds)
+    return Point(workers, done / passed, {})
+
+
+async def _work(pool: WorkerPool, turns: Iterator[list[MediaFile]], clients: int, seconds: float) -> tuple[int, float]:
+    started = time.perf_counter()
+    done = 0
+
+    async def client() -> None:
+        nonlocal done
+        while time.perf_counter() < started + seconds:
+            sides = [pool.run(matcher.fingerprint, media.path, DETAIL, None, cpu_seconds=TASK_SECONDS) for media in next(turns)]
+            (source, _), (target, _) = await asyncio.gather(*sides)
+            await pool.run(matcher.compare, source, target, MatchOptions(), cpu_seconds=TASK_SECONDS)
+            done += 1
+
+    await asyncio.gather(*(client() for _ in range(clients)))
+    return done, time.perf_counter() - started
 
 
 async def answered(session: aiohttp.ClientSession, mesh: RunningMesh, kind: Kind, clients: int, seconds: float) -> tuple[int, float]:
