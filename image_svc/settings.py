@@ -14,5 +14,5 @@ class Settings(MatcherSettings, frozen=True, kw_only=True):
 
     address: str = "unix:image.sock"
     metrics_port: Port = 9101
-    max_under_way: Count = 32
+    max_under_way: Count = 16
     worker_memory_bytes: Annotated[int, Meta(ge=256 * 1024 * 1024)] = 768 * 1024 * 1024
