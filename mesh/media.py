@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 OUTLINE, DETAIL = 0, 1
 """The levels of a fingerprint's layers: cheap and global, local and dense."""
@@ -41,6 +42,11 @@ class Include(StrEnum):
     AUDIO = "audio"
 
 
+_NUMBER_BYTES: Final = 40
+"""In a tuple: the place and the object."""
+_REST_BYTES: Final = 1024
+
+
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
     """A function of the media's bytes alone. `working` is what the next layer is made from; it never leaves the matcher."""
@@ -58,8 +64,9 @@ class Fingerprint:
 
     @property
     def size_bytes(self) -> int:
-        """What it takes in a cache."""
-        return sum(map(len, self.layers.values())) + len(self.working) + 8 * len(self.terms) + 4 * len(self.term_positions) + 512
+        """What it takes in a cache: a number of its own for each term, and for each of their positions."""
+        numbers = len(self.terms) + len(self.term_positions)
+        return sum(map(len, self.layers.values())) + len(self.working) + _NUMBER_BYTES * numbers + _REST_BYTES
 
 
 @dataclass(frozen=True, slots=True)
