@@ -27,7 +27,7 @@ from benchmarks.load_origin import LoadOrigin
 from tests.running_mesh import RunningMesh
 
 MIX: Final = ("image-cold", "image-cached", "image-search", "audio-cold", "image-cold", "audio-cached", "video-cached", "audio-search")
-CACHE_BYTES: Final = 4 << 20
+CACHE_BYTES: Final = 1 << 20
 SAMPLE_SECONDS: Final = 5.0
 COUNTED_SHARE: Final = 2 / 3
 MAX_GROWTH_MB: Final = 10.0
@@ -46,6 +46,9 @@ def main() -> None:
     caches = {f"{medium}_CACHE_BYTES": str(CACHE_BYTES) for medium in ("IMAGE", "AUDIO", "VIDEO")}
     with tempfile.TemporaryDirectory() as folder, RunningMesh(Path(folder), **caches) as mesh:
         is_sound = asyncio.run(soak(mesh, arguments.kinds, arguments.rate, 60 * arguments.minutes))
+        for line in mesh.log.splitlines():
+            if '"level":"error"' in line.replace(" ", ""):
+                print(line)
     sys.exit(not is_sound)
 
 
