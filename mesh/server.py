@@ -28,6 +28,7 @@ from mesh import call, log, traces
 from mesh.certificates import server_credentials
 from mesh.client import MAX_MESSAGE_BYTES, resolve_address
 from mesh.interceptors import CallInterceptor
+from mesh.kept_memory import keep_memory
 from mesh.settings import InvalidSettings, MeshSettings, Settings, exit_on_invalid, make_runtime_dir, read_settings, unknown_variables
 
 _log = logging.getLogger(__name__)
@@ -89,6 +90,7 @@ def start_process(name: str, settings_class: type[Settings]) -> Settings:
         exit_on_invalid(problem)
         raise
     log.set_up(name, settings.log_format, settings.log_level)
+    keep_memory()
     for variable in unknown_variables(settings_class, f"{name.upper()}_"):
         _log.warning("%s is not a setting of this service", variable)
     return settings
