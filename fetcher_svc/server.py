@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import Any, Final
 
 from fetcher_svc.address_policy import AddressPolicy
 from fetcher_svc.connector import Resolver
-from fetcher_svc.fetcher import Fetcher, Head, Tail
+from fetcher_svc.fetcher import Fetcher, Head, Parts, Tail
 from fetcher_svc.origin import Origin
 from fetcher_svc.patience import Patience
 from fetcher_svc.probe import probe_duration, warm_up
@@ -39,7 +39,7 @@ class FetcherServicer(fetcher_pb2_grpc.FetcherServiceServicer):
             found = self._fetcher.fetch_archive(request.url, call.remaining_seconds())
         else:
             found = self._fetcher.fetch(request.url, media_type_from_proto(request.media_type), call.remaining_seconds())
-        async with aclosing(found) as parts:
+        async with aclosing(_gathered(found) if request.takes_whole else found) as parts:
             async for part in parts:
                 yield _to_response(part)
 
@@ -62,7 +62,9 @@ def build(settings: Settings) -> Service:
         return await workers.run(probe_duration, path, content_type, media_type, cpu_seconds=PROBE_SECONDS, deadline=deadline)
 
     origin = Origin(policy, resolver, patience, settings.fetcher_max_fetches_per_host)
-    fetcher = Fetcher(origin, probe, patience, settings.fetcher_max_fetches, settings.fetcher_max_held_bytes, settings.archive_max_bytes)
+    fetcher = Fetcher(
+        origin, probe, patience, settings.fetcher_max_fetches, settings.fetcher_max_held_bytes, settings.archive_max_bytes
+    )
     servicer = FetcherServicer(fetcher)
     return Service(
         name="fetcher",
@@ -85,11 +87,40 @@ def _policy(settings: Settings) -> AddressPolicy:
     return policy
 
 
-def _to_response(part: Head | bytes | Tail) -> fetcher_pb2.FetchResponse:
+Whole = tuple[Head, bytes, Tail]
+
+
+async def _gathered(found: Parts) -> AsyncGenerator[Head | bytes | Tail | Whole, None]:
+    """What has one chunk only as one part: each message costs both its ends more than the bytes in it."""
+    first: list[Head | bytes | Tail] = []
+    async with aclosing(found) as parts:
+        async for part in parts:
+            match [*first, part]:
+                case [Head() as head, bytes() as content, Tail() as tail]:
+                    yield head, content, tail
+                case [Head()] | [Head(), bytes()]:
+                    first.append(part)
+                case waited:
+                    for each in waited:
+                        yield each
+                    first.clear()
+
+
+def _to_response(part: Head | bytes | Tail | Whole) -> fetcher_pb2.FetchResponse:
     match part:
-        case Head(content_type, size_bytes, duration_seconds):
-            head = fetcher_pb2.FetchHead(content_type=content_type, size_bytes=size_bytes, duration_seconds=duration_seconds)
-            return fetcher_pb2.FetchResponse(head=head)
-        case Tail(sha256, size_bytes):
-            return fetcher_pb2.FetchResponse(tail=fetcher_pb2.FetchTail(sha256=sha256, size_bytes=size_bytes))
+        case Head():
+            return fetcher_pb2.FetchResponse(head=_to_head(part))
+        case Tail():
+            return fetcher_pb2.FetchResponse(tail=_to_tail(part))
+        case (head, content, tail):
+            whole = fetcher_pb2.FetchWhole(head=_to_head(head), content=content, tail=_to_tail(tail))
+            return fetcher_pb2.FetchResponse(whole=whole)
     return fetcher_pb2.FetchResponse(chunk=part)
+
+
+def _to_head(head: Head) -> fetcher_pb2.FetchHead:
+    return fetcher_pb2.FetchHead(content_type=head.content_type, size_bytes=head.size_bytes, duration_seconds=head.duration_seconds)
+
+
+def _to_tail(tail: Tail) -> fetcher_pb2.FetchTail:
+    return fetcher_pb2.FetchTail(sha256=tail.sha256, size_bytes=tail.size_bytes)

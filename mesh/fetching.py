@@ -32,13 +32,17 @@ class FetcherClient:
         media = MediaFile()
         try:
             medium = None if self._media_type is None else media_type_to_proto(self._media_type)
-            request = fetcher_pb2.FetchRequest(url=url, media_type=medium, is_archive=medium is None)
+            request = fetcher_pb2.FetchRequest(url=url, media_type=medium, is_archive=medium is None, takes_whole=True)
             tail = None
             async for response in client.ask_stream(self._stub.Fetch, request):
-                if response.HasField("chunk"):
-                    media.write(response.chunk)
-                elif response.HasField("tail"):
-                    tail = response.tail
+                match response.WhichOneof("part"):
+                    case "chunk":
+                        media.write(response.chunk)
+                    case "tail":
+                        tail = response.tail
+                    case "whole":
+                        media.write(response.whole.content)
+                        tail = response.whole.tail
             if tail is None:
                 raise FetchFailed("could not be downloaded whole")
             media.seal()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import io
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -13,11 +14,14 @@ import pytest
 
 from fetcher_svc.server import build
 from fetcher_svc.settings import Settings
+from mesh.client import ask_stream, open_channel
 from mesh.errors import DurationTooLong, FetchFailed, FileTooLarge, InvalidUrl, MeshError, UnsupportedMedia
 from mesh.fetching import FetcherClient
 from mesh.media import MediaType
 from mesh.server import start_server
 from mesh.settings import InvalidSettings, read_settings
+from mesh.wire import media_type_to_proto
+from protos import fetcher_pb2, fetcher_pb2_grpc
 from tests.raw_origin import RawOrigin, answer
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(2_000_000)
@@ -60,6 +64,27 @@ async def test_media_arrive_whole(settings: Settings, origin: RawOrigin) -> None
         async with FetcherClient(settings, settings.fetcher_address, media_type) as client:
             with await client.fetch(origin.say("/", answer(body))) as media:
                 assert Path(media.path).read_bytes() == body
+
+
+async def test_what_has_one_chunk_comes_as_one_message_to_whom_takes_that(settings: Settings, origin: RawOrigin) -> None:
+    small = PNG[:9000]
+    cases: list[tuple[bytes, bool, set[str]]] = [
+        (small, True, {"whole"}),
+        (small, False, {"head", "chunk", "tail"}),
+        (PNG, True, {"head", "chunk", "tail"}),
+    ]
+    async with open_channel(settings, settings.fetcher_address) as channel:
+        stub = fetcher_pb2_grpc.FetcherServiceStub(channel)
+        for number, (body, takes_whole, expected) in enumerate(cases):
+            request = fetcher_pb2.FetchRequest(
+                url=origin.say(f"/{number}", answer(body)), media_type=media_type_to_proto(MediaType.IMAGE), takes_whole=takes_whole
+            )
+            responses = [response async for response in ask_stream(stub.Fetch, request)]
+            assert {response.WhichOneof("part") for response in responses} == expected
+            first, last = (responses[at].whole if "whole" in expected else responses[at] for at in (0, -1))
+            assert (first.head.content_type, first.head.size_bytes) == ("image/png", len(body))
+            assert b"".join(response.whole.content or response.chunk for response in responses) == body
+            assert (last.tail.sha256, last.tail.size_bytes) == (hashlib.sha256(body).hexdigest(), len(body))
 
 
 async def test_each_refusal_arrives_as_itself(settings: Settings, origin: RawOrigin) -> None:
