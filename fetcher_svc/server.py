@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from fetcher_svc.address_policy import AddressPolicy
 from fetcher_svc.connector import Resolver
+from fetcher_svc.durations import Durations
 from fetcher_svc.fetcher import Fetcher, Head, Parts, Tail
 from fetcher_svc.origin import Origin
 from fetcher_svc.patience import Patience
@@ -63,7 +64,7 @@ def build(settings: Settings) -> Service:
 
     origin = Origin(policy, resolver, patience, settings.fetcher_max_fetches_per_host)
     fetcher = Fetcher(
-        origin, probe, patience, settings.fetcher_max_fetches, settings.fetcher_max_held_bytes, settings.archive_max_bytes
+        origin, Durations(probe).of, patience, settings.fetcher_max_fetches, settings.fetcher_max_held_bytes, settings.archive_max_bytes
     )
     servicer = FetcherServicer(fetcher)
     return Service(
