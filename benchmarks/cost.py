@@ -1,7 +1,9 @@
 """What a cached pair through HTTP costs each process, CPU by CPU: both sides are fetched again from an origin on loopback.
 
-Nothing is decoded or fingerprinted for it, so it is what the mesh itself costs. The second figure, answers a second, is that of both cores
-of the machine with the client and the origin on them. python -m benchmarks.cost --kinds image-cached --requests 600
+Nothing is decoded or fingerprinted for it, so it is what the mesh itself costs. `gRPC` is the part of matcher and fetcher that the calls
+between the services take: the same calls with the same sizes, answered from memory (benchmarks/bare_services.py). The gateway's calls are
+its own. Answers a second are of both cores of the machine with the client and the origin on them.
+python -m benchmarks.cost --kinds image-cached --requests 600
 """
 
 from __future__ import annotations
@@ -12,34 +14,58 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 
 import aiohttp
 import psutil
 
-from benchmarks.load import KINDS, Load, Outcomes, make_kind
+from benchmarks.bare_services import BareServices
+from benchmarks.load import KINDS, PAIRS, Load, Outcomes, make_kind
 from benchmarks.load_origin import LoadOrigin
+from mesh.media import MediaType
 from tests.running_mesh import RunningMesh
 
 CLIENTS = 4
 WARM_UP_SECONDS = 3.0
+PAIR_KINDS = [name for name in KINDS if not name.endswith("search")]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=["image-cached", "audio-cached", "video-cached"], help="one by one")
+    parser.add_argument(
+        "--kinds", nargs="+", choices=PAIR_KINDS, default=["image-cached", "audio-cached", "video-cached"], help="one by one"
+    )
     parser.add_argument("--requests", type=int, default=600, help="of each")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, RunningMesh(Path(folder)) as mesh:
-        asyncio.run(measure(mesh, arguments.kinds, arguments.requests))
+        asyncio.run(measure(mesh, Path(folder), arguments.kinds, arguments.requests))
 
 
-async def measure(mesh: RunningMesh, names: Sequence[str], requests: int) -> None:
-    async with LoadOrigin() as origin, aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
-        print("| pairs | gateway | matcher | its workers | fetcher | all, ms CPU | answers a second | client and origin, ms CPU |")
-        print("|---|---|---|---|---|---|---|---|")
+COLUMNS = (
+    "gateway",
+    "matcher",
+    "its workers",
+    "fetcher",
+    "its workers",
+    "all",
+    "gRPC",
+    "gateway and gRPC",
+    "a second",
+    "client and origin",
+)
+
+
+async def measure(mesh: RunningMesh, folder: Path, names: Sequence[str], requests: int) -> None:
+    async with (
+        LoadOrigin() as origin,
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session,
+        BareServices(folder) as bare,
+    ):
+        print(f"| pairs | {' | '.join(COLUMNS)} |\n|---{'|---' * len(COLUMNS)}|")
         for name in names:
-            load = Load(mesh, session, [await asyncio.to_thread(make_kind, name, origin, mesh)])
+            kind = await asyncio.to_thread(make_kind, name, origin, mesh)
+            load = Load(mesh, session, [kind])
             await load.keep_asking(WARM_UP_SECONDS)
             before, own, started = spent(mesh), time.process_time(), time.perf_counter()
             outcomes = await ask(load, requests)
@@ -47,9 +73,12 @@ async def measure(mesh: RunningMesh, names: Sequence[str], requests: int) -> Non
             after = spent(mesh)
             cost = {process: 1000 * (after[process] - before[process]) / requests for process in after}
             service = f"{name.partition('-')[0]}_svc"
-            shown = [cost["gateway"], cost[service], cost[f"{service} workers"], cost["fetcher_svc"] + cost["fetcher_svc workers"]]
+            sizes = [(origin.size_bytes(body["source_url"]), origin.size_bytes(body["target_url"])) for body in islice(kind.bodies, PAIRS)]
+            calls = await bare.ask(MediaType(name.partition("-")[0]), sizes, requests, CLIENTS)
+            processes = ("gateway", service, f"{service} workers", "fetcher_svc", "fetcher_svc workers")
+            shown = [*(cost[process] for process in processes), sum(cost.values()), calls, cost["gateway"] + calls]
             rate = len(outcomes.spent_ms.get("ok", ())) / seconds
-            cells = [name, *(f"{each:.2f}" for each in shown), f"{sum(cost.values()):.2f}", f"{rate:.1f}", f"{1000 * own / requests:.2f}"]
+            cells = [name, *(f"{each:.2f}" for each in shown), f"{rate:.1f}", f"{1000 * own / requests:.2f}"]
             print(f"| {' | '.join(cells)} |", flush=True)
 
 

@@ -25,12 +25,19 @@ class LoadOrigin:
         port = self._server.sockets[0].getsockname()[1]
         return f"http://127.0.0.1:{port}/{len(self._files) - 1}{suffix}"
 
+    def size_bytes(self, url: str) -> int:
+        """Of what lies at the URL, without a query."""
+        return len(self._file(url.rpartition("/")[2])[0])
+
+    def _file(self, name: str) -> tuple[bytes, str]:
+        return self._files[int(name.partition(".")[0])]
+
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
                 path, _, query = head.split(b" ", 2)[1].partition(b"?")
-                content, suffix = self._files[int(path.lstrip(b"/").partition(b".")[0])]
+                content, suffix = self._file(path.decode().lstrip("/"))
                 body = stamped(content, suffix, query) if query else content
                 writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body))
                 writer.write(body)
