@@ -13,7 +13,7 @@ from index_svc import keys
 from index_svc.records import Grant, Key, Project, ProjectSettings
 from index_svc.store import access as store
 from index_svc.store import media as media_store
-from index_svc.store.database import Connection, Database
+from index_svc.store.database import Connection, Database, DiskFull
 from index_svc.store.usage import set_key_rate
 from mesh.errors import FeatureDisabled, InvalidRequest, NotFound, Unauthorized
 
@@ -82,12 +82,20 @@ class Access:
         identity = keys.key_id(text)
         if identity is None:
             raise Unauthorized()
+        try:
+            return await self._grant(text, identity)
+        except DiskFull:
+            # When it was last used is known again later.
+            return await self._grant(text, identity, is_noted=False)
+
+    async def _grant(self, text: str, identity: str, *, is_noted: bool = True) -> Grant:
         async with self._database.transaction() as connection:
             presented = keys.digest(text, await self._key_secret(connection))
             found = await store.find_valid_key(connection, identity)
             if found is None or not keys.is_same(found[0], presented):
                 raise Unauthorized()
-            await store.touch_key(connection, identity)
+            if is_noted:
+                await store.touch_key(connection, identity)
         return found[1]
 
     async def require_project(self, connection: Connection, project: UUID) -> None:

@@ -1,7 +1,8 @@
 """What a project may still do this month, and that it is counted once, whatever happens.
 
 Counted is every search and call that is answered, and every one that fails through its caller's fault; what fails through ours is
-given back. Bytes are those of media that were downloaded whole and fingerprinted.
+given back. Bytes are those of media that were downloaded whole and fingerprinted. While the database's disk is full nothing can be
+counted: what only reads is then answered uncounted, unless its quota was used up before.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from uuid import UUID
 from index_svc.plans import READY_POLICY, Month, Plan, Policy, Quota, Usage, check_rate, month_of
 from index_svc.store import access as access_store
 from index_svc.store import usage as store
-from index_svc.store.database import Connection, Database
+from index_svc.store.database import Connection, Database, DiskFull
 from mesh import call
 from mesh.errors import Conflict, InvalidRequest, MeshError, NotFound, Overloaded, QuotaExceeded
 from mesh.media import MediaType
@@ -32,6 +33,7 @@ class Spending:
     project: UUID
     month: Month
     media_bytes: int = 0
+    is_counted: bool = True
     quotas: list[Quota] = field(default_factory=list)
     """Once it is charged: those that searching uses."""
 
@@ -49,36 +51,47 @@ class Quotas:
     async def search(self, project: UUID, *, is_downloading: bool) -> AsyncIterator[Spending]:
         """Enter it for a search, before anything is fetched; it is counted from here on, in the month that it began in."""
         spending = Spending(project, month_of(self._clock()))
-        async with self._counting() as connection:
-            if not await store.count_search(connection, project, spending.month, is_downloading=is_downloading):
-                quotas = (await self._usage(connection, project, spending.month)).quotas
-                used_up = next((policy for policy in _SEARCHING if quotas[policy].is_used_up), None)
-                # Nothing is, any more: something was given back in this moment, or the plan has changed.
-                raise quotas[used_up].exceeded(self._clock()) if used_up else Overloaded()
+        try:
+            async with self._counting() as connection:
+                if not await store.count_search(connection, project, spending.month, is_downloading=is_downloading):
+                    await self._refuse_used_up(connection, spending)
+                    # Nothing is, any more: something was given back in this moment, or the plan has changed.
+                    raise Overloaded()
+        except DiskFull:
+            async with self._database.transaction() as connection:
+                await self._refuse_used_up(connection, spending)
+            spending.is_counted = False
         try:
             yield spending
         except BaseException as problem:
-            if _is_ours(problem):
+            if spending.is_counted and _is_ours(problem):
                 await asyncio.shield(self._give_back(spending))
             raise
 
     async def charge(self, spending: Spending, media_bytes: int) -> None:
         """What the search downloaded, once it is known; refused where that is more than is left."""
-        async with self._counting() as connection:
-            is_charged = not media_bytes or await store.charge_search(connection, spending.project, spending.month, media_bytes)
-            quotas = (await self._usage(connection, spending.project, spending.month)).quotas
-            if not is_charged:
-                raise quotas[Policy.SEARCH_BYTES].exceeded(self._clock(), f", and this query has {media_bytes:,}")
-        spending.media_bytes = media_bytes
+        try:
+            async with self._counting() as connection:
+                is_charged = not media_bytes or await store.charge_search(connection, spending.project, spending.month, media_bytes)
+                quotas = (await self._usage(connection, spending.project, spending.month)).quotas
+                if not is_charged:
+                    raise quotas[Policy.SEARCH_BYTES].exceeded(self._clock(), f", and this query has {media_bytes:,}")
+            spending.media_bytes = media_bytes
+        except DiskFull:
+            quotas = (await self.usage(spending.project)).quotas
         spending.quotas = [quotas[policy] for policy in _SEARCHING]
 
     async def count_call(self, project: UUID) -> tuple[Quota, Month]:
         """A call of a pair endpoint."""
         month = month_of(self._clock())
-        async with self._counting() as connection:
-            is_counted = await store.count_call(connection, project, month)
-            calls = (await self._usage(connection, project, month)).quotas[Policy.CALLS]
-        if not is_counted:
+        try:
+            async with self._counting() as connection:
+                is_allowed = await store.count_call(connection, project, month)
+                calls = (await self._usage(connection, project, month)).quotas[Policy.CALLS]
+        except DiskFull:
+            calls = (await self.usage(project)).quotas[Policy.CALLS]
+            is_allowed = not calls.is_used_up
+        if not is_allowed:
             raise calls.exceeded(self._clock())
         return calls, month
 
@@ -94,6 +107,12 @@ class Quotas:
     async def place_refusal(self, connection: Connection, project: UUID, medium: MediaType) -> QuotaExceeded | None:
         held = (await self._usage(connection, project, month_of(self._clock()))).quotas[READY_POLICY[medium]]
         return held.exceeded(self._clock()) if held.is_used_up else None
+
+    async def _refuse_used_up(self, connection: Connection, spending: Spending) -> None:
+        quotas = (await self._usage(connection, spending.project, spending.month)).quotas
+        used_up = next((policy for policy in _SEARCHING if quotas[policy].is_used_up), None)
+        if used_up is not None:
+            raise quotas[used_up].exceeded(self._clock())
 
     @asynccontextmanager
     async def _counting(self) -> AsyncIterator[Connection]:

@@ -66,13 +66,13 @@ UNPACKER_MEMORY_BYTES: Final = 256 * 1024 * 1024
 
 def build(settings: Settings) -> Service:
     resources: list[AbstractAsyncContextManager[Any]] = []
-    conninfo = settings.database_url
+    conninfo, folder = settings.database_url, None
     if not conninfo:
         kind = EmbeddedPostgres if settings.index_runs_database else OthersPostgres
         embedded = kind(settings.cluster_dir, settings.runtime_dir / "db")
         resources.append(embedded)
-        conninfo = embedded.conninfo
-    database = Database(conninfo, settings.index_connections)
+        conninfo, folder = embedded.conninfo, settings.cluster_dir
+    database = Database(conninfo, settings.index_connections, folder)
     matchers = Matchers(settings)
     quotas = Quotas(database)
     access = Access(database, settings.index_key_secret)
@@ -121,6 +121,7 @@ def build(settings: Settings) -> Service:
         listen=settings.index_listen or settings.index_address,
         metrics_port=settings.index_metrics_port,
         add_to_server=add_to_server,
+        needs=database,
         also_serves=(
             usage_pb2.DESCRIPTOR.services_by_name["UsageService"].full_name,
             thresholds_pb2.DESCRIPTOR.services_by_name["ThresholdService"].full_name,

@@ -47,15 +47,19 @@ ALIVE: Final = "alive"
 """Health of the process itself, whatever has become of its workers: who restarts it for that ends what its workers are about to do."""
 
 
-class Sandboxed(Protocol):
-    """A resource whose work runs in a sandbox."""
-
-    @property
-    def sandbox(self) -> str: ...
+class Able(Protocol):
+    """A resource without which the service can do nothing."""
 
     @property
     def is_able(self) -> bool:
         """Whether it has anyone to do the work."""
+
+
+class Sandboxed(Able, Protocol):
+    """One whose work runs in a sandbox."""
+
+    @property
+    def sandbox(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -69,8 +73,14 @@ class Service:
     add_to_server: Callable[[grpc.aio.Server], None]
     resources: Sequence[AbstractAsyncContextManager[Any]]
     workers: Sandboxed | None = None
+    needs: Able | None = None
+    """What else it can do nothing without."""
     also_serves: Sequence[str] = ()
     """Full names of further gRPC services on the same port."""
+
+    @property
+    def is_able(self) -> bool:
+        return all(needed.is_able for needed in (self.workers, self.needs) if needed is not None)
 
 
 def run(name: str, settings_class: type[Settings], build: Callable[[Settings], Service]) -> None:
@@ -134,7 +144,8 @@ async def start_server(settings: MeshSettings, service: Service) -> tuple[grpc.a
     service.add_to_server(server)
     health_servicer = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
-    await health_servicer.set(service.full_name, health_pb2.HealthCheckResponse.SERVING)
+    for name in ("", service.full_name):
+        await health_servicer.set(name, _health(service.is_able))
     await health_servicer.set(ALIVE, health_pb2.HealthCheckResponse.SERVING)
     if service.workers:
         for part in service.workers.sandbox.split("+"):
@@ -158,15 +169,18 @@ async def start_health_server(settings: MeshSettings, health_servicer: health.ai
 
 
 async def _tell_health(health_servicer: health.aio.HealthServicer, service: Service) -> None:
-    """A service whose workers are gone says so, until they are back; not for the moment that it takes to replace one."""
-    was_able = True
-    while service.workers:
-        is_able = service.workers.is_able
-        status = health_pb2.HealthCheckResponse.SERVING if is_able or was_able else health_pb2.HealthCheckResponse.NOT_SERVING
-        was_able = is_able
+    """A service whose workers, or whatever else it needs, are gone says so, until they are back; not for the moment of replacing one."""
+    was_able = service.is_able
+    while service.workers or service.needs:
+        is_able = service.is_able
         for name in ("", service.full_name):
-            await health_servicer.set(name, status)
+            await health_servicer.set(name, _health(is_able or was_able))
+        was_able = is_able
         await asyncio.sleep(_HEALTH_SECONDS)
+
+
+def _health(is_able: bool) -> health_pb2.HealthCheckResponse.ServingStatus:
+    return health_pb2.HealthCheckResponse.SERVING if is_able else health_pb2.HealthCheckResponse.NOT_SERVING
 
 
 async def until_told_to_stop() -> None:

@@ -11,13 +11,15 @@ import ctypes
 import fcntl
 import http.client
 import importlib.util
+import json
 import os
 import signal
 import socket
 import sys
 import time
 from dataclasses import dataclass
-from typing import IO, Annotated, Final
+from http import HTTPStatus
+from typing import IO, Annotated, Any, Final
 
 from msgspec import Meta
 
@@ -203,7 +205,13 @@ async def _until_ready(settings: Settings, processes: tuple[_Process, ...]) -> s
         if all(_is_served(path) for path in sockets) and await asyncio.to_thread(_is_ready, settings):
             return None
         await asyncio.sleep(0.1)
-    return f"not ready after {_READY_SECONDS:.0f} s"
+    waited_for = await asyncio.to_thread(_waited_for, settings)
+    late = f"not ready after {_READY_SECONDS:.0f} s: {', '.join(sorted(waited_for))}"
+    if waited_for != {"index"}:
+        return late
+    # Nobody but it waits for the database.
+    print(f"{late}; all else goes on without it", file=sys.stderr, flush=True)
+    return None
 
 
 def _socket(settings: Settings, process: _Process) -> str:
@@ -218,16 +226,24 @@ def _is_served(path: str) -> bool:
 
 
 def _is_ready(settings: Settings) -> bool:
-    return all(_says_ready(_reachable_host(settings), port) for port in settings.gateway_ports)
+    return all(_readiness(settings, port)[0] == HTTPStatus.OK for port in settings.gateway_ports)
 
 
-def _says_ready(host: str, port: int) -> bool:
-    connection = http.client.HTTPConnection(host, port, timeout=2)
+def _waited_for(settings: Settings) -> set[str]:
+    """Who is not ready, as the front doors say, or does not say so."""
+    reports = [_readiness(settings, port)[1] for port in settings.gateway_ports]
+    return {name for report in reports for name, service in report["services"].items() if service["status"] == "not_serving"}
+
+
+def _readiness(settings: Settings, port: int) -> tuple[int, Any]:
+    """The status and the body of a front door's answer."""
+    connection = http.client.HTTPConnection(_reachable_host(settings), port, timeout=2)
     try:
         connection.request("GET", "/readyz")
-        return connection.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
-        return False
+        response = connection.getresponse()
+        return response.status, json.load(response)
+    except (OSError, http.client.HTTPException, ValueError):
+        return 0, {"services": {FRONT_DOOR: {"status": "not_serving"}}}
     finally:
         connection.close()
 

@@ -16,6 +16,8 @@ CHUNK_BYTES: Final = 64 * 1024
 CUT_BYTES: Final = 3000
 """Within a message, whichever way it goes."""
 
+VERY_LATE_SECONDS: Final = 5.0
+
 Write = Callable[[asyncio.StreamWriter, bytes], Awaitable[None]] | None
 """Hands on what came, in its way; raises ConnectionError to end both sides."""
 
@@ -28,6 +30,11 @@ async def faithfully(writer: asyncio.StreamWriter, chunk: bytes) -> None:
 async def late(writer: asyncio.StreamWriter, chunk: bytes) -> None:
     """Half a second, more or less, each time."""
     await asyncio.sleep(random.uniform(0.3, 0.7))
+    await faithfully(writer, chunk)
+
+
+async def very_late(writer: asyncio.StreamWriter, chunk: bytes) -> None:
+    await asyncio.sleep(VERY_LATE_SECONDS)
     await faithfully(writer, chunk)
 
 

@@ -127,8 +127,11 @@ async def revoke_key(connection: Connection, project: UUID, identity: str) -> bo
 
 async def keep_secret(connection: Connection, name: str, value: bytes) -> bytes:
     """The secret of that name: this one, or the one that was there first."""
-    await connection.execute("INSERT INTO secrets (name, value) VALUES (%s, %s) ON CONFLICT DO NOTHING", [name, value])
-    row = await (await connection.execute("SELECT value FROM secrets WHERE name = %s", [name])).fetchone()
+    there = "SELECT value FROM secrets WHERE name = %s"
+    row = await (await connection.execute(there, [name])).fetchone()
+    if row is None:
+        await connection.execute("INSERT INTO secrets (name, value) VALUES (%s, %s) ON CONFLICT DO NOTHING", [name, value])
+        row = await (await connection.execute(there, [name])).fetchone()
     assert row is not None
     return bytes(row["value"])
 

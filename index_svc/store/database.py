@@ -1,13 +1,18 @@
-"""The connections: a pool that outlives the database's absences, migrations before first use, a coded error when it is away."""
+"""The connections: a pool that outlives the database's absences, migrations before first use, coded errors.
+
+While the database is away, does not answer, or has no room on its disk, whoever comes is told so at once: one task looks after that.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
+from weakref import WeakSet
 
 import psycopg
 from psycopg import AsyncConnection
@@ -15,6 +20,7 @@ from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
 from index_svc.store.migration import apply_migrations
+from index_svc.store.pulse import Pulse, cut
 from mesh.errors import DeadlineExceeded, InvalidRequest, NotAvailable
 
 _log = logging.getLogger(__name__)
@@ -22,18 +28,32 @@ _log = logging.getLogger(__name__)
 Connection = AsyncConnection[DictRow]
 
 _WAIT_SECONDS: Final = 3.0
-_RETRY_SECONDS: Final = 0.5
 _STATEMENT_SECONDS: Final = 20
+_LOOK_SECONDS: Final = 0.5
+RESERVED_BYTES: Final = 64 * 1024 * 1024
+"""Four files of PostgreSQL's log. Where it cannot write that it ends, and with it all reading, so nothing new is taken before."""
+_AWAY: Final = "the database is not reachable just now"
 MIGRATIONS: Final = Path(__file__).parent.parent / "migrations"
+
+
+class DiskFull(NotAvailable):
+    """The database takes nothing new just now: its disk is full."""
 
 
 class Database:
     """Enter it to open the pool; where the database is not there yet it is waited for behind the scenes."""
 
-    def __init__(self, conninfo: str, max_connections: int) -> None:
+    def __init__(self, conninfo: str, max_connections: int, folder: Path | None = None) -> None:
         self.conninfo = conninfo
         self._max_connections = max_connections
+        self._folder = folder
+        """Where its files lie, if on this machine."""
         self.is_migrated = asyncio.Event()
+        self._is_answering = False
+        self.is_full = False
+        self._connections: WeakSet[AsyncConnection[Any]] = WeakSet()
+        self._queued: dict[asyncio.Task[Any] | None, asyncio.Timeout] = {}
+        """Who waits for a connection, and has none yet."""
 
     async def __aenter__(self) -> Database:
         self.pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
@@ -44,30 +64,40 @@ class Database:
             max_size=self._max_connections,
             timeout=_WAIT_SECONDS,
             reconnect_timeout=2 * _WAIT_SECONDS,
-            configure=_limit_statements,
+            configure=self._configure,
             # A connection that the database dropped is replaced before anyone is given it.
-            check=_check,
+            check=self._check,
             open=False,
         )
-        self._migrating: asyncio.Task[None] | None = None
-        if not await self._migrate():
-            self._migrating = asyncio.create_task(self._keep_migrating())
+        await self._migrate()
         await self.pool.open(wait=False)
+        self._watcher = asyncio.create_task(self._keep_watching())
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._migrating is not None:
-            self._migrating.cancel()
+        self._watcher.cancel()
+        await asyncio.gather(self._watcher, return_exceptions=True)
         await self.pool.close(timeout=_WAIT_SECONDS)
+
+    @property
+    def is_able(self) -> bool:
+        """Whether it answers; it may be full all the same."""
+        return self.is_migrated.is_set() and self._is_answering
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """A connection for one transaction: all of it or nothing."""
-        if not self.is_migrated.is_set():
-            raise NotAvailable("the database is not reachable just now")
+        if not self.is_able:
+            raise NotAvailable(_AWAY)
         try:
-            async with self.pool.connection() as connection:
+            async with AsyncExitStack() as stack:
+                connection = await self._next_connection(stack)
+                # Said with its BEGIN. What only reads goes on, and nothing is added to the log of a full disk.
+                await connection.set_read_only(self.is_full or None)
                 yield connection
+        except (psycopg.errors.DiskFull, psycopg.errors.ReadOnlySqlTransaction) as problem:
+            _log.warning("database", extra={"problem": type(problem).__name__})
+            raise DiskFull() from problem
         except psycopg.errors.QueryCanceled as problem:
             raise DeadlineExceeded() from problem
         except psycopg.DataError as problem:
@@ -76,30 +106,82 @@ class Database:
             raise InvalidRequest("holds a text or a number that cannot be kept") from problem
         except (psycopg.OperationalError, PoolTimeout, PoolClosed) as problem:
             _log.warning("database", extra={"problem": type(problem).__name__})
-            raise NotAvailable("the database is not reachable just now") from problem
+            raise NotAvailable(_AWAY) from problem
 
-    async def _migrate(self) -> bool:
+    async def _next_connection(self, stack: AsyncExitStack) -> Connection:
+        """Waits while others have them all, but not for a database that does not answer."""
+        waiter = asyncio.current_task()
+        try:
+            async with asyncio.timeout(None) as self._queued[waiter]:
+                return await stack.enter_async_context(self.pool.connection())
+        except TimeoutError as problem:
+            raise PoolTimeout(_AWAY) from problem
+        finally:
+            self._queued.pop(waiter, None)
+
+    async def _check(self, connection: AsyncConnection[Any]) -> None:
+        waiter = asyncio.current_task()
+        # Now it waits for an answer, which ends by itself when the connection is cut.
+        patience = self._queued.pop(waiter, None)
+        try:
+            await AsyncConnectionPool.check_connection(connection)
+            # The library's check turns it on meanwhile; given up just then, it stays on, and nothing on it were all or nothing.
+            await connection.set_autocommit(False)
+        except psycopg.Error:
+            if patience is not None and self._is_answering:
+                self._queued[waiter] = patience
+            elif patience is not None:
+                _end(patience)
+            raise
+
+    async def _configure(self, connection: AsyncConnection[Any]) -> None:
+        self._connections.add(connection)
+        await connection.execute(f"SET statement_timeout = '{_STATEMENT_SECONDS}s'")
+        await connection.commit()
+
+    async def _migrate(self) -> None:
         try:
             await asyncio.to_thread(apply_migrations, self.conninfo, MIGRATIONS)
         except psycopg.OperationalError as problem:
             _log.warning("the database is not reachable", extra={"problem": type(problem).__name__})
-            return False
+            return
+        self._is_answering = True
         self.is_migrated.set()
-        return True
 
-    async def _keep_migrating(self) -> None:
-        while True:
-            await asyncio.sleep(_RETRY_SECONDS)
-            if await self._migrate():
-                return
+    async def _keep_watching(self) -> None:
+        while not self.is_migrated.is_set():
+            await asyncio.sleep(_LOOK_SECONDS)
+            await self._migrate()
+        pulse = Pulse(self.conninfo)
+        try:
+            while True:
+                try:
+                    self._note(is_answering=await pulse.beats(), is_full=await asyncio.to_thread(self._has_no_room))
+                except Exception as problem:
+                    _log.warning("looking after the database failed", extra={"problem": type(problem).__name__})
+                await asyncio.sleep(_LOOK_SECONDS)
+        finally:
+            await pulse.close()
+
+    def _note(self, *, is_answering: bool, is_full: bool) -> None:
+        if is_full != self.is_full:
+            _log.warning("the disk of the database is full" if is_full else "the disk of the database has room again")
+        if is_answering != self._is_answering:
+            _log.warning("the database answers again" if is_answering else "the database does not answer")
+        self._is_answering, self.is_full = is_answering, is_full
+        if not is_answering:
+            for connection in self._connections:
+                cut(connection)
+            while self._queued:
+                _end(self._queued.popitem()[1])
+
+    def _has_no_room(self) -> bool:
+        try:
+            disk = os.statvfs(self._folder) if self._folder else None
+        except OSError:
+            return False
+        return disk is not None and disk.f_bavail * disk.f_frsize < RESERVED_BYTES
 
 
-async def _check(connection: AsyncConnection[Any]) -> None:
-    await AsyncConnectionPool.check_connection(connection)
-    # The library's check turns it on meanwhile; given up just then, it stays on, and nothing on that connection were all or nothing.
-    await connection.set_autocommit(False)
-
-
-async def _limit_statements(connection: AsyncConnection[Any]) -> None:
-    await connection.execute(f"SET statement_timeout = '{_STATEMENT_SECONDS}s'")
-    await connection.commit()
+def _end(patience: asyncio.Timeout) -> None:
+    patience.reschedule(asyncio.get_running_loop().time())

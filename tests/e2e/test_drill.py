@@ -144,8 +144,10 @@ def has_row(project: Project, job: str, line: int) -> bool:
 
 
 for_so_long = pytest.mark.parametrize(
-    "away_seconds", [pytest.param(3.0, id="3 s"), pytest.param(10.0, id="10 s", marks=[pytest.mark.long, pytest.mark.timeout(300)])]
+    "away_seconds",
+    [pytest.param(seconds, id=f"{seconds:.0f} s", marks=[pytest.mark.long, pytest.mark.timeout(300)]) for seconds in (3.0, 10.0)],
 )
+"""Shorter, and with more who ask, in test_database_faults.py."""
 
 
 @for_so_long

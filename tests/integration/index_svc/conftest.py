@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import threading
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -43,6 +44,15 @@ def conninfo(cluster: EmbeddedPostgres, template: str) -> Iterator[str]:
 @pytest.fixture
 async def database(conninfo: str) -> AsyncIterator[Database]:
     async with Database(conninfo, 8) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def full_database(conninfo: str, database: Database) -> AsyncIterator[Database]:
+    """The same as `database`, for one whose disk is full: a file system that never has any room."""
+    async with Database(conninfo, 2, Path("/proc")) as opened, asyncio.timeout(60):
+        while not opened.is_full:
+            await asyncio.sleep(0)
         yield opened
 
 

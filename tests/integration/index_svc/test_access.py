@@ -165,3 +165,11 @@ async def test_whatever_happens_to_a_key_leaves_a_line_in_the_log_without_the_ke
     assert all(line["project"] == str(project.id) for line in lines)
     assert lines[1]["scopes"] == ["jobs:read"]
     assert not [line for line in lines if first[20:] in str(line) or second[20:] in str(line)]
+
+
+async def test_key_is_known_while_the_disk_is_full(access: Access, full_database: Database) -> None:
+    project = (await access.create_project("tenant", "free")).id
+    _, text = await access.create_key(project, "key", ["assets:read"], None)
+    assert (await Access(full_database, "").authenticate(text)).project == project
+    with pytest.raises(Unauthorized):
+        await Access(full_database, "").authenticate(text[:-1] + ("a" if text[-1] != "a" else "b"))

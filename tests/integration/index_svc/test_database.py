@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from index_svc.embedded import EmbeddedPostgres, make_cluster
-from index_svc.store.database import MIGRATIONS, Database
+from index_svc.store.database import MIGRATIONS, Database, DiskFull
 from index_svc.store.migration import apply_migrations
 from mesh.errors import Conflict, InvalidRequest, NotAvailable
 from tests.running_mesh import ROOT
@@ -139,6 +139,47 @@ async def test_what_no_table_can_keep_is_told_to_whoever_gave_it(conninfo: str, 
         with pytest.raises(InvalidRequest):
             async with database.transaction() as connection:
                 await connection.execute("SELECT %s::text" if isinstance(value, str) else "SELECT %s::bigint::integer", (value,))
+        assert await _ask(database) == 1
+
+
+@pytest.mark.parametrize("state", ["53100", "25006"], ids=["disk full", "takes no writes"])
+async def test_database_without_room_is_a_coded_error_that_passes(conninfo: str, state: str) -> None:
+    async with Database(conninfo, 2) as database:
+        with pytest.raises(DiskFull):
+            async with database.transaction() as connection:
+                await connection.execute(f"DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '{state}'; END $$".encode())
+        assert await _ask(database) == 1
+    assert DiskFull.retryable
+
+
+async def test_database_on_a_disk_without_room_is_read_and_not_written(full_database: Database) -> None:
+    assert await _ask(full_database) == 1
+    with pytest.raises(DiskFull):
+        async with full_database.transaction() as connection:
+            await connection.execute("CREATE TABLE more (a int)")
+
+
+async def test_database_that_does_not_answer_is_given_up_and_used_again(tmp_path: Path) -> None:
+    async with embedded_in(tmp_path) as embedded, Database(embedded.conninfo, 2) as database:
+        assert embedded._process is not None
+        postmaster = psutil.Process(embedded._process.pid)
+        assert await _ask(database) == 1
+        postmaster.suspend()
+        stopped = [postmaster, *postmaster.children()]
+        for process in stopped:
+            process.suspend()
+        try:
+            # The first has a connection that nobody answers on, the others wait for one: for longer than it takes to find out.
+            asked = await asyncio.gather(*(_ask(database) for _ in range(6)), return_exceptions=True)
+            was_able = database.is_able
+        finally:
+            for process in stopped:
+                process.resume()
+        assert {type(outcome) for outcome in asked} == {NotAvailable}
+        assert not was_able
+        async with asyncio.timeout(30):
+            while not database.is_able:
+                await asyncio.sleep(0)
         assert await _ask(database) == 1
 
 

@@ -232,6 +232,26 @@ async def test_search_whose_time_ran_out_is_given_back(tenant: NewTenant) -> Non
     assert await one.used(Policy.SEARCHES) == 0
 
 
+async def test_while_the_disk_is_full_what_is_not_used_up_is_answered_uncounted(tenant: NewTenant, full_database: Database) -> None:
+    one = await tenant(max_searches=2, max_calls=2, max_search_bytes=1000)
+    await one.search(100)
+    await one.quotas.count_call(one.project)
+    full = Tenant(full_database, one.project, one.plan)
+    for _ in range(3):
+        quotas = await full.search(100)
+        assert {quota.policy: quota.used for quota in quotas} == {Policy.SEARCHES: 1, Policy.SEARCH_BYTES: 100}
+        assert (await full.quotas.count_call(one.project))[0].used == 1
+    with pytest.raises(Overloaded):
+        await full.search(ends=Overloaded())
+    assert [await one.used(policy) for policy in (Policy.SEARCHES, Policy.CALLS, Policy.SEARCH_BYTES)] == [1, 1, 100]
+    await one.search()
+    await one.quotas.count_call(one.project)
+    with pytest.raises(QuotaExceeded):
+        await full.search()
+    with pytest.raises(QuotaExceeded):
+        await full.quotas.count_call(one.project)
+
+
 async def test_given_back_call_may_be_made_again(tenant: NewTenant) -> None:
     one = await tenant(max_calls=1)
     _, month = await one.quotas.count_call(one.project)
