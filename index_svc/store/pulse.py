@@ -10,7 +10,7 @@ from typing import Any, Final
 import psycopg
 from psycopg import AsyncConnection
 
-_ANSWER_SECONDS: Final = 2.0
+_ANSWER_SECONDS: Final = 3.0
 """For what takes a millisecond, however much else there is to do."""
 _GRACE_SECONDS: Final = 0.2
 """What came while this process did not get round to reading it is read first."""
