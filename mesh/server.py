@@ -80,7 +80,11 @@ class Service:
 
     @property
     def is_able(self) -> bool:
-        return all(needed.is_able for needed in (self.workers, self.needs) if needed is not None)
+        return self.has_needs and (self.workers is None or self.workers.is_able)
+
+    @property
+    def has_needs(self) -> bool:
+        return self.needs is None or self.needs.is_able
 
 
 def run(name: str, settings_class: type[Settings], build: Callable[[Settings], Service]) -> None:
@@ -145,7 +149,7 @@ async def start_server(settings: MeshSettings, service: Service) -> tuple[grpc.a
     health_servicer = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
     for name in ("", service.full_name):
-        await health_servicer.set(name, _health(service.is_able))
+        await health_servicer.set(name, _health(service.has_needs))
     await health_servicer.set(ALIVE, health_pb2.HealthCheckResponse.SERVING)
     if service.workers:
         for part in service.workers.sandbox.split("+"):
@@ -170,7 +174,8 @@ async def start_health_server(settings: MeshSettings, health_servicer: health.ai
 
 async def _tell_health(health_servicer: health.aio.HealthServicer, service: Service) -> None:
     """A service whose workers, or whatever else it needs, are gone says so, until they are back; not for the moment of replacing one."""
-    was_able = service.is_able
+    # Workers are there by now, or about to be.
+    was_able = service.has_needs
     while service.workers or service.needs:
         is_able = service.is_able
         for name in ("", service.full_name):
