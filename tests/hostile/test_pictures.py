@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-import time
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -161,22 +160,17 @@ def test_file_is_refused_soon_and_in_little_memory(world: World, name: str) -> N
     make, code = REFUSED[name]
     body = make()
     url = world.internet.serve("/hostile-picture", body)
-    started = time.monotonic()
     given, cost = cost_of(world.mesh, lambda: world.code(url))
     assert given == code
     assert cost.cpu_seconds < SOON_SECONDS
     assert cost.growth_bytes < 100 * MEBIBYTE + 2 * len(body)
-    assert time.monotonic() - started < 2 * SOON_SECONDS
 
 
 def test_dimension_bomb_costs_next_to_nothing_i01(world: World) -> None:
     url = world.internet.serve("/header-only", png_header(60_000, 60_000) + png_chunk(b"IEND", b""))
-    took = []
-    for _ in range(5):
-        started = time.monotonic()
-        assert world.code(url) == TOO_LARGE
-        took.append(time.monotonic() - started)
-    assert min(took) < 0.05
+    given, cost = cost_of(world.mesh, lambda: {world.code(url) for _ in range(5)})
+    assert given == {TOO_LARGE}
+    assert cost.cpu_seconds < 5 * 0.05
 
 
 def test_scan_bomb_costs_next_to_nothing_i03(world: World) -> None:
