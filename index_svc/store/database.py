@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -32,6 +33,8 @@ _STATEMENT_SECONDS: Final = 20
 _LOOK_SECONDS: Final = 0.5
 RESERVED_BYTES: Final = 64 * 1024 * 1024
 """Four files of PostgreSQL's log. Where it cannot write that it ends, and with it all reading, so nothing new is taken before."""
+_MOMENT_SECONDS: Final = 1.0
+"""Who comes so soon after it was lost waits that long: a restart of the database, or a restore, is over by then."""
 _AWAY: Final = "the database is not reachable just now"
 MIGRATIONS: Final = Path(__file__).parent.parent / "migrations"
 
@@ -49,7 +52,8 @@ class Database:
         self._folder = folder
         """Where its files lie, if on this machine."""
         self.is_migrated = asyncio.Event()
-        self._is_answering = False
+        self._answers = asyncio.Event()
+        self._lost_at = -math.inf
         self.is_full = False
         self._connections: WeakSet[AsyncConnection[Any]] = WeakSet()
         self._queued: dict[asyncio.Task[Any] | None, asyncio.Timeout] = {}
@@ -82,13 +86,13 @@ class Database:
     @property
     def is_able(self) -> bool:
         """Whether it answers; it may be full all the same."""
-        return self.is_migrated.is_set() and self._is_answering
+        return self.is_migrated.is_set() and self._answers.is_set()
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """A connection for one transaction: all of it or nothing."""
         if not self.is_able:
-            raise NotAvailable(_AWAY)
+            await self._wait_a_moment()
         try:
             async with AsyncExitStack() as stack:
                 connection = await self._next_connection(stack)
@@ -106,6 +110,13 @@ class Database:
             raise InvalidRequest("holds a text or a number that cannot be kept") from problem
         except (psycopg.OperationalError, PoolTimeout, PoolClosed) as problem:
             _log.warning("database", extra={"problem": type(problem).__name__})
+            raise NotAvailable(_AWAY) from problem
+
+    async def _wait_a_moment(self) -> None:
+        try:
+            async with asyncio.timeout_at(self._lost_at + _MOMENT_SECONDS):
+                await self._answers.wait()
+        except TimeoutError as problem:
             raise NotAvailable(_AWAY) from problem
 
     async def _next_connection(self, stack: AsyncExitStack) -> Connection:
@@ -128,7 +139,7 @@ class Database:
             # The library's check turns it on meanwhile; given up just then, it stays on, and nothing on it were all or nothing.
             await connection.set_autocommit(False)
         except psycopg.Error:
-            if patience is not None and self._is_answering:
+            if patience is not None and self._answers.is_set():
                 self._queued[waiter] = patience
             elif patience is not None:
                 _end(patience)
@@ -145,7 +156,7 @@ class Database:
         except psycopg.OperationalError as problem:
             _log.warning("the database is not reachable", extra={"problem": type(problem).__name__})
             return
-        self._is_answering = True
+        self._answers.set()
         self.is_migrated.set()
 
     async def _keep_watching(self) -> None:
@@ -166,10 +177,15 @@ class Database:
     def _note(self, *, is_answering: bool, is_full: bool) -> None:
         if is_full != self.is_full:
             _log.warning("the disk of the database is full" if is_full else "the disk of the database has room again")
-        if is_answering != self._is_answering:
+        if is_answering != self._answers.is_set():
             _log.warning("the database answers again" if is_answering else "the database does not answer")
-        self._is_answering, self.is_full = is_answering, is_full
-        if not is_answering:
+        self.is_full = is_full
+        if is_answering:
+            self._answers.set()
+        else:
+            if self._answers.is_set():
+                self._lost_at = asyncio.get_running_loop().time()
+            self._answers.clear()
             for connection in self._connections:
                 cut(connection)
             while self._queued:
