@@ -91,7 +91,9 @@ class Database:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """A connection for one transaction: all of it or nothing."""
-        if not self.is_able:
+        if not self.is_migrated.is_set():
+            raise NotAvailable(_AWAY)
+        if not self._answers.is_set():
             await self._wait_a_moment()
         try:
             async with AsyncExitStack() as stack:
